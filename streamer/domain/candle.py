@@ -1,0 +1,102 @@
+"""The candle, what makes one impossible, and which of two candles for the same key stays.
+
+Values are doubles parsed once from the exchange's own decimals. A candle carries no receive time and no source: those
+belong to its delivery.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from math import isfinite
+
+from streamer.domain.errors import ImpossibleCandle
+from streamer.domain.interval import from_ms
+from streamer.domain.series import Series
+
+
+class Source(StrEnum):
+    """Where a stored candle came from."""
+
+    WS = "ws"
+    REST = "rest"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True)
+class Candle:
+    """A closed candle. ``volume`` is in base units, ``quote_volume`` in quote units; None means not published.
+
+    Make one with :func:`make_candle`, which refuses what cannot be.
+    """
+
+    series: Series
+    open_time: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    quote_volume: float | None = None
+    trades: int | None = None
+    taker_buy_volume: float | None = None
+    taker_buy_quote_volume: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A candle as it reached us: from where, and when (aware UTC, the exchange's time)."""
+
+    candle: Candle
+    source: Source
+    received_time: datetime
+
+
+def make_candle(
+    series: Series,
+    open_ms: int,
+    prices: tuple[float, float, float, float],
+    volume: float,
+    *,
+    quote_volume: float | None = None,
+    trades: int | None = None,
+    taker_buy_volume: float | None = None,
+    taker_buy_quote_volume: float | None = None,
+) -> Candle:
+    """A candle of ``series`` that opened at ``open_ms``; ``prices`` are open, high, low, close.
+
+    The close time is not checked: an exchange's outage ends a candle early.
+
+    Raises:
+        ImpossibleCandle: with one word of a closed list as its ``reason``.
+    """
+    opened, high, low, close = prices
+    reason = None
+    if not series.interval.is_boundary_ms(open_ms):
+        reason = "off_boundary"
+    elif not (isfinite(opened) and isfinite(high) and isfinite(low) and isfinite(close) and isfinite(volume)):
+        reason = "not_finite"
+    elif not (low <= opened <= high and low <= close <= high):
+        reason = "price_order"
+    elif volume < 0 or (quote_volume is not None and not quote_volume >= 0) or (trades is not None and trades < 0):
+        reason = "negative"
+    elif not _is_amount(quote_volume) or not _is_amount(taker_buy_volume) or not _is_amount(taker_buy_quote_volume):
+        reason = "not_finite"
+    if reason is not None:
+        raise ImpossibleCandle(series, open_ms, reason)
+    return Candle(
+        series,
+        from_ms(open_ms),
+        opened,
+        high,
+        low,
+        close,
+        volume,
+        quote_volume,
+        trades,
+        taker_buy_volume,
+        taker_buy_quote_volume,
+    )
+
+
+def _is_amount(amount: float | None) -> bool:
+    return amount is None or isfinite(amount)

@@ -1,0 +1,1 @@
+"""Time as I/O: the clock, the exchange's own time, delays between attempts, and the one retry loop."""

@@ -1,0 +1,42 @@
+"""An exchange's time: the local clock, corrected by what the exchange's server says.
+
+Whether a candle is in the future, overdue or settled is judged by this time, never by the local clock.
+"""
+
+from datetime import UTC, datetime
+
+from streamer.timing.clock import Clock
+
+_DOUBT_S = 2.0
+
+
+class ServerTime:
+    """Local time plus the measured offset; until the first measurement the offset is zero and ``known`` is False."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.offset_s = 0.0
+        self.error_s = 0.0
+        self.known = False
+
+    def measured(self, sent_time: float, received_time: float, server_time: float) -> None:
+        """Take one answer of the server: local Unix seconds at sending and receiving, and what it said between."""
+        self.offset_s = server_time - (sent_time + received_time) / 2
+        self.error_s = (received_time - sent_time) / 2
+        self.known = True
+
+    def time(self) -> float:
+        """The exchange's time in Unix seconds."""
+        return self._clock.time() + self.offset_s
+
+    def now_ms(self) -> int:
+        """The exchange's time in Unix milliseconds."""
+        return int(self.time() * 1_000)
+
+    def now(self) -> datetime:
+        """The exchange's time, aware UTC."""
+        return datetime.fromtimestamp(self.time(), UTC)
+
+    def doubted_by(self, stamp_ms: int) -> bool:
+        """Whether a fresh frame's own time stamp is over two seconds from this time: measure again."""
+        return self.known and abs(stamp_ms / 1_000 - self.time()) > _DOUBT_S + self.error_s
