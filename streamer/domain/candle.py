@@ -44,11 +44,16 @@ class Candle:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A candle as it reached us: from where, and when (aware UTC, the exchange's time)."""
+    """A candle as it reached us: from where, and when.
+
+    ``received_time`` is aware UTC by the exchange's clock and is stored; ``received_at`` is our monotonic clock, for
+    measuring how long it waited.
+    """
 
     candle: Candle
     source: Source
     received_time: datetime
+    received_at: float = 0.0
 
 
 def make_candle(

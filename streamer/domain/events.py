@@ -1,4 +1,4 @@
-"""What a received frame means. A closed union, matched exhaustively by the session."""
+"""What a received frame means (``FeedEvent``), and what a session makes of it (``SessionEvent``)."""
 
 from dataclasses import dataclass
 
@@ -82,3 +82,14 @@ FeedEvent = (
     | NoticeReceived
     | FrameIgnored
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRefused:
+    """The exchange will not send this series on this connection; the session asks again after an hour."""
+
+    series: Series
+    reason: str
+
+
+SessionEvent = CandleClosed | CandleRefused | SeriesRefused | NoticeReceived | FrameIgnored

@@ -1,0 +1,93 @@
+"""OKX's REST side: which request brings which candles, and what the answers hold.
+
+Nothing is sent, waited for or counted here. OKX's answer does not name the instrument it is about, so a decoder cannot
+tell an answer to another request from its own: the client must not mix them up.
+"""
+
+from streamer.domain.errors import ImpossibleCandle, MalformedAnswer, MalformedFrame
+from streamer.domain.instrument import Instrument, Market
+from streamer.domain.interval import Interval
+from streamer.domain.series import Series
+from streamer.exchanges.okx.answers import data_in, fault
+from streamer.exchanges.okx.fields import candle_in, instant_ms_in, is_closed
+from streamer.exchanges.okx.instruments import instrument_pages
+from streamer.exchanges.okx.intervals import BARS
+from streamer.protocol.adapter import HistoryPage, HistoryRow, Pool, Request, Rest
+from streamer.protocol.wire import WrongShape, as_array, as_object, member
+
+# Every limit is per address and sliding; each endpoint has its own.
+# https://www.okx.com/docs-v5/en/#order-book-trading-market-data-get-candlesticks, -get-candlesticks-history and
+# #public-data-rest-api-get-system-time (read 2026-08-22)
+_CANDLES = Pool(name="okx_candles", limit=40, window_s=2.0)
+_HISTORY_CANDLES = Pool(name="okx_history_candles", limit=20, window_s=2.0)
+_TIME = Pool(name="okx_time", limit=10, window_s=2.0)
+
+_PAGE_ROWS = 300  # of either endpoint; older texts say 100 for the history, and fewer rows than asked do no harm
+
+# `candles` serves the newest 1,440 of an interval, the forming one included, and no seconds. `history-candles` has all
+# (of seconds three months) but lags by about a minute, so it never answers for the newest candles where the other can.
+# Ten candles of margin cover an unsure clock and a boundary crossed on the way.
+_NEWEST = 1_440
+_MARGIN = 10
+
+
+def _page_rows(_interval: Interval) -> int:
+    return _PAGE_ROWS
+
+
+def _candles(instrument: Instrument, interval: Interval, first_ms: int, last_ms: int, now_ms: int) -> Request:
+    length_ms = interval.milliseconds
+    recent = first_ms >= interval.floor_ms(now_ms) - (_NEWEST - 1 - _MARGIN) * length_ms
+    newest = recent and interval is not Interval.S1
+    return Request(
+        path="/api/v5/market/candles" if newest else "/api/v5/market/history-candles",
+        params={
+            "instId": instrument.native_symbol,
+            "bar": BARS[interval],
+            "before": str(first_ms - 1),  # newer than this; both bounds are exclusive, and named from the present back
+            "after": str(last_ms + 1),  # older than this
+            "limit": str(last_ms // length_ms - (first_ms - 1) // length_ms),
+        },
+        pool=_CANDLES if newest else _HISTORY_CANDLES,
+    )
+
+
+def _decode_candles(body: bytes, series: Series, instrument: Instrument) -> HistoryPage:
+    """Rows as OKX flags them, ascending; of two rows of one open time a closed one stays, else the first."""
+    rows: dict[int, HistoryRow] = {}
+    refused: dict[str, int] = {}
+    try:
+        for line in data_in(body):
+            closed, open_ms = is_closed(line), instant_ms_in(line[0])
+            known = rows.get(open_ms)
+            if known is not None and (known.closed or not closed):
+                continue
+            try:
+                rows[open_ms] = HistoryRow(candle_in(line, series, instrument.market), closed)
+            except ImpossibleCandle as impossible:
+                refused[impossible.reason] = refused.get(impossible.reason, 0) + 1
+    except (MalformedFrame, WrongShape) as error:
+        raise MalformedAnswer(f"{series}: {error}") from None
+    return HistoryPage(tuple(rows[open_ms] for open_ms in sorted(rows)), refused)
+
+
+def _decode_server_time(body: bytes) -> int:
+    try:
+        return instant_ms_in(member(as_object(as_array(data_in(body), 1)[0]), "ts"))
+    except (MalformedFrame, WrongShape) as error:
+        raise MalformedAnswer(f"server time: {error}") from None
+
+
+def rest_of(market: Market) -> Rest:
+    """The REST side of one market: all share the endpoints and differ in their instruments."""
+    request, decode = instrument_pages(market)
+    return Rest(
+        page_rows=_page_rows,
+        candles=_candles,
+        decode_candles=_decode_candles,
+        instruments=request,
+        decode_instruments=decode,
+        server_time=Request(path="/api/v5/public/time", pool=_TIME),
+        decode_server_time=_decode_server_time,
+        fault=fault,
+    )

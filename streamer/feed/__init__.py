@@ -1,0 +1,1 @@
+"""One exchange's sockets, kept alive for ever."""

@@ -1,0 +1,82 @@
+"""The pump between one connection and one session: frames in, messages out, and the alarm clock.
+
+All judgement is the session's. Two tasks: one waits for frames, one for the session's next moment; the first rings the
+second when an answer may have brought that moment nearer, so that an ordinary frame touches no timer.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from streamer.domain.errors import FeedError
+from streamer.domain.events import SessionEvent
+from streamer.feed.transport import Connection
+from streamer.protocol.session import FeedSession
+from streamer.timing.clock import Clock
+from streamer.timing.server_time import ServerTime
+
+
+class Listener(Protocol):
+    """Who hears what happens on a connection. Neither method may block."""
+
+    def frame_told(self, frame: bytes, events: Sequence[SessionEvent]) -> None:
+        """A frame arrived and means ``events``, often none."""
+        ...
+
+    def progressed(self) -> None:
+        """The session may have become settled or healthy."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """One conversation: its two ends, who listens, and the two clocks (ours and the exchange's)."""
+
+    connection: Connection
+    session: FeedSession
+    listener: Listener
+    clock: Clock
+    server_time: ServerTime
+    bell: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Carry on until the connection ends. Cancelling loses frames that were not yet read.
+
+        Raises:
+            FeedError: always, with the reason.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receive())
+                tasks.create_task(self._attend())
+        except* FeedError as group:
+            raise _first(group) from None
+
+    async def _receive(self) -> None:
+        receive, told, monotonic = self.connection.receive, self.listener.frame_told, self.clock.monotonic
+        while True:
+            frame = await receive()
+            now_ms = self.server_time.now_ms() if self.server_time.known else None
+            told(frame, self.session.frame_received(frame, monotonic(), now_ms))
+            if self.session.changed:
+                self.bell.set()
+
+    async def _attend(self) -> None:
+        while True:
+            self.bell.clear()
+            self.session.changed = False
+            self.session.wake(self.clock.monotonic())
+            for message in self.session.to_send(self.clock.monotonic()):
+                await self.connection.send(message)
+            self.listener.progressed()
+            try:
+                async with self.clock.timeout_at(self.session.due_at()):
+                    await self.bell.wait()
+            except TimeoutError:
+                continue
+
+
+def _first(group: BaseExceptionGroup[FeedError]) -> FeedError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

@@ -1,0 +1,1 @@
+"""From events to rows: buffer, flusher, and the pipeline that feeds them."""

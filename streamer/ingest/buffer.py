@@ -1,0 +1,88 @@
+"""Candles on their way to the database, bounded.
+
+Live candles never wait: when the buffer is full the oldest live ones give way, are counted and said. History waits for
+room instead, so that it can never push live candles out. What the flusher has taken and not yet stored still counts.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Sequence
+
+from streamer.domain.candle import Candle, Delivery
+from streamer.domain.merge import Outcome
+from streamer.domain.series import Series
+from streamer.telemetry.recorder import Recorder
+
+_HISTORY_SHARE = 0.5  # of the capacity: beyond it history waits
+
+
+class Buffer:
+    """A queue of deliveries between many producers and the one flusher."""
+
+    def __init__(self, capacity: int, recorder: Recorder) -> None:
+        self._capacity = capacity
+        self._recorder = recorder
+        self._queue: deque[Delivery] = deque()
+        self._in_hand = 0
+        self._stored: dict[Series, Candle] = {}
+        self._changed = asyncio.Condition()
+        self._filled = asyncio.Event()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._queue) + self._in_hand
+
+    def offer(self, delivery: Delivery) -> None:
+        """Take a live candle at once. One equal to the series' last stored candle is counted and goes no further."""
+        candle = delivery.candle
+        if self._stored.get(candle.series) == candle:
+            self._recorder.candles_settled(
+                candle.series.exchange, candle.series.interval, delivery.source, Outcome.DUPLICATE, 1
+            )
+            return
+        if len(self) >= self._capacity and self._queue:
+            self._recorder.candles_dropped(self._queue.popleft().candle.series.exchange, 1)
+        self._queue.append(delivery)
+        self._filled.set()
+
+    async def put(self, deliveries: Sequence[Delivery]) -> None:
+        """Take candles of history once there is room. Cancelling while waiting takes none of them."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self) == 0 or len(self) + len(deliveries) <= self._history_room())
+            self._queue.extend(deliveries)
+            self._filled.set()
+
+    def _history_room(self) -> int:
+        return int(self._capacity * _HISTORY_SHARE)
+
+    async def take(self, most: int) -> list[Delivery]:
+        """The oldest deliveries, at least one and at most ``most``; none only once closed and empty.
+
+        They stay counted until ``settle``. Cancelling takes nothing.
+        """
+        await self._filled.wait()
+        batch = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+        self._in_hand += len(batch)
+        if not self._queue and not self._closed:
+            self._filled.clear()
+        return batch
+
+    async def settle(self, batch: Sequence[Delivery]) -> None:
+        """The batch is stored: remember each series' last candle, and let history in."""
+        self._in_hand -= len(batch)
+        for delivery in batch:
+            candle = delivery.candle
+            known = self._stored.get(candle.series)
+            if known is None or known.open_time <= candle.open_time:
+                self._stored[candle.series] = candle
+        async with self._changed:
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Nothing more will come: ``take`` drains what is held and then answers with nothing."""
+        self._closed = True
+        self._filled.set()
+
+    def count_by_exchange(self) -> Counter[str]:
+        """What is queued, per exchange."""
+        return Counter(delivery.candle.series.exchange for delivery in self._queue)

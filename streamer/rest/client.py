@@ -1,0 +1,155 @@
+"""Asks one exchange over HTTP: within its limits, patiently, and with its own words for what went wrong.
+
+What an answer means is the adapter's business; whether it may be sent yet is the limiter's.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Generic, TypeVar
+
+import aiohttp
+
+from streamer.domain.errors import HistoryError, MalformedAnswer, Throttled
+from streamer.domain.instrument import Market
+from streamer.protocol.adapter import ExchangeAdapter, Pool, Request
+from streamer.rest.faults import mapped_errors
+from streamer.rest.limiter import PoolLimiter
+from streamer.telemetry.recorder import Recorder
+from streamer.timing.backoff import Backoff
+from streamer.timing.clock import Clock
+from streamer.timing.retry import Health, Wait, keep_trying
+from streamer.timing.server_time import ServerTime
+
+T = TypeVar("T")
+
+_OK = 200
+_CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestOptions:
+    """``share`` of every limit that we may spend; what one request may take; how often and how soon it is repeated."""
+
+    share: float = 0.5
+    timeout_s: float = 30.0
+    body_bytes: int = 32 << 20
+    attempts: int = 5
+    backoff: Backoff = field(default_factory=Backoff)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[T]):
+    """What an answer says, and the local Unix seconds at which its request was sent and the answer was complete."""
+
+    value: T
+    sent_time: float
+    received_time: float
+
+
+class RestClient:
+    """All REST traffic to one exchange. ``bases`` overrides the default base of a market."""
+
+    def __init__(
+        self,
+        *,
+        adapter: ExchangeAdapter,
+        session: aiohttp.ClientSession,
+        clock: Clock,
+        server_time: ServerTime,
+        recorder: Recorder,
+        random: Random,
+        bases: Mapping[Market, str] | None = None,
+        options: RestOptions | None = None,
+    ) -> None:
+        self.exchange = adapter.name
+        self._markets = adapter.markets
+        self._bases = {market: facts.rest_base for market, facts in adapter.markets.items()} | dict(bases or {})
+        self._session = session
+        self._clock = clock
+        self._server_time = server_time
+        self._recorder = recorder
+        self._random = random
+        self._options = options or RestOptions()
+        self._limiters: dict[str, PoolLimiter] = {}
+
+    async def get(self, market: Market, request: Request) -> bytes:
+        """The body of the exchange's answer. Raises and cancels like :meth:`ask`."""
+        return (await self.ask(market, request, bytes)).value
+
+    async def ask(self, market: Market, request: Request, decode: Callable[[bytes], T]) -> Answer[T]:
+        """The decoded answer. A body that ``decode`` calls malformed is asked for again: a proxy may have cut it.
+
+        Raises:
+            HistoryError: what the answer stands for, once the attempts are used up or asking again cannot help.
+
+        Cancelling loses nothing but the answer.
+        """
+
+        async def attempt(_health: Health) -> Answer[T]:
+            return await self._attempt(market, request, decode)
+
+        def before_wait(wait: Wait) -> None:
+            self._recorder.rest_retried(self.exchange, wait)
+
+        return await keep_trying(
+            attempt,
+            retryable=lambda error: isinstance(error, HistoryError) and error.retryable,
+            clock=self._clock,
+            backoff=self._options.backoff,
+            random=self._random,
+            before_wait=before_wait,
+            attempts=self._options.attempts,
+        )
+
+    async def _attempt(self, market: Market, request: Request, decode: Callable[[bytes], T]) -> Answer[T]:
+        limiter = self._limiter(request.pool)
+        async with limiter.spend(request.weight):
+            left_at = self._clock.monotonic()
+            sent_time = self._clock.time()
+            status, headers, body = await self._exchange(self._bases[market].rstrip("/") + request.path, request.params)
+            received_time = self._clock.time()
+            self._note_usage(limiter, headers, left_at)
+            fault = self._markets[market].rest.fault(status, headers, body)
+            if isinstance(fault, Throttled):
+                limiter.pause(fault.retry_after_s)
+                self._recorder.rest_throttled(request.pool.name, fault.retry_after_s, str(fault))
+        if fault is not None:
+            raise fault
+        if status != _OK:
+            raise MalformedAnswer(f"{self.exchange} answered HTTP {status} to {request.path}")
+        return Answer(decode(body), sent_time, received_time)
+
+    async def _exchange(self, url: str, params: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers by lower-case name, and the whole body. No redirect is followed: an exchange sends none."""
+        timeout = aiohttp.ClientTimeout(total=self._clock.real_seconds(self._options.timeout_s))
+        try:
+            with mapped_errors(url, self._options.timeout_s):
+                async with self._session.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
+                    body = await self._body(response)
+        except HistoryError:
+            self._recorder.rest_answered(self.exchange, "error")
+            raise
+        self._recorder.rest_answered(self.exchange, str(response.status))
+        return response.status, {name.lower(): value for name, value in response.headers.items()}, body
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > self._options.body_bytes:
+                raise MalformedAnswer(f"{response.url.host} sent more than {self._options.body_bytes} bytes")
+        return bytes(body)
+
+    def _limiter(self, pool: Pool) -> PoolLimiter:
+        limiter = self._limiters.get(pool.name)
+        if limiter is None:
+            limiter = PoolLimiter(pool, share=self._options.share, clock=self._clock, server_time=self._server_time)
+            self._limiters[pool.name] = limiter
+        return limiter
+
+    def _note_usage(self, limiter: PoolLimiter, headers: Mapping[str, str], left_at: float) -> None:
+        used = headers.get(limiter.pool.usage_header or "", "")
+        if used.isascii() and used.isdigit():
+            limiter.observe_used(int(used), left_at)
+        self._recorder.rest_weight_used(limiter.pool.name, limiter.used_ratio())

@@ -1,0 +1,1 @@
+"""One frozen tree of settings, read once: flag > environment > file > default."""

@@ -1,0 +1,188 @@
+"""The tree of settings: every key, its type, its default and its one-line description.
+
+``docs/settings.md`` lists the same keys; a test compares the two.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic_settings import NoDecode
+
+from streamer.domain.instrument import Market
+from streamer.domain.interval import Interval
+from streamer.exchanges import discover
+from streamer.protocol.adapter import ExchangeAdapter
+
+ADAPTERS: Mapping[str, ExchangeAdapter] = discover()
+DEFAULT_SYMBOLS = ("BTC-USDT", "ETH-USDT")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def _split(value: Any) -> Any:
+    """Lists may be written ``a,b`` or ``["a", "b"]``."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if text.startswith("["):
+        text = text.removeprefix("[").removesuffix("]")
+    return tuple(part for part in (raw.strip().strip("\"'") for raw in text.split(",")) if part)
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)([smhd])", value.strip())):
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError("write a number and a unit: 30s, 10m, 12h or 7d")
+
+
+def _interval(value: Any) -> Any:
+    try:
+        return Interval(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an interval; there are {', '.join(Interval)}") from None
+
+
+def _url_of(*schemes: str) -> Any:
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and (urlsplit(value).scheme not in schemes or not urlsplit(value).hostname):
+            raise ValueError(f"a URL here begins with {' or '.join(scheme + '://' for scheme in schemes)}")
+        return value.rstrip("/") if isinstance(value, str) else value
+
+    return check
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Intervals = Annotated[
+    tuple[Annotated[Interval, BeforeValidator(_interval)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
+]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+
+
+class _Branch(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class MarketUrls(_Branch):
+    """Where one market of an exchange is reached."""
+
+    ws: Annotated[str | None, BeforeValidator(_url_of("ws", "wss"))] = Field(None, description="WebSocket base URL")
+    rest: Annotated[str | None, BeforeValidator(_url_of("http", "https"))] = Field(None, description="REST base URL")
+
+
+class Urls(_Branch):
+    """Where an exchange is reached; what is absent has the exchange's own address."""
+
+    spot: MarketUrls = MarketUrls()
+    linear: MarketUrls = MarketUrls()
+    inverse: MarketUrls = MarketUrls()
+
+    def market(self, market: Market) -> MarketUrls:
+        """The URLs of ``market``."""
+        urls: MarketUrls = getattr(self, market.value)
+        return urls
+
+
+class ExchangeSettings(_Branch):
+    """What to follow on one exchange, and where it is."""
+
+    symbols: Words = Field((), description="symbols or patterns to follow, `BTC-USDT` or `*-USDT-PERP`")
+    exclude: Words = Field((), description="symbols or patterns to leave out")
+    intervals: Intervals = Field((Interval.M1,), description="candle lengths to follow")
+    urls: Urls = Urls()
+
+
+class HttpSettings(_Branch):
+    """The HTTP server of `/metrics`, `/healthz` and `/readyz`."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8000, ge=0, le=65_535, description="port to listen on; 0 takes any free one")
+
+
+class RestSettings(_Branch):
+    """How much of an exchange's REST limits may be spent."""
+
+    share: float = Field(0.5, gt=0, le=1, description="part of each exchange's REST limit that may be used")
+
+
+class StorageSettings(_Branch):
+    """How TimescaleDB keeps `klines`; applied by the first migration."""
+
+    chunk_interval: Duration = Field(
+        timedelta(days=7), validate_default=False, description="length of a chunk; take `1d` above 1,000 series"
+    )
+    compress_after: Duration = Field(
+        timedelta(days=14), validate_default=False, description="age at which chunks become columnar"
+    )
+
+
+_fields: dict[str, Any] = {name: (ExchangeSettings, ExchangeSettings()) for name in ADAPTERS}
+Exchanges = create_model("Exchanges", __base__=_Branch, **_fields)
+
+
+class Settings(BaseModel):
+    """All settings. See ``docs/settings.md``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    database_url: Annotated[str | None, BeforeValidator(_url_of("postgresql", "postgres"))] = Field(
+        None, description="where to store; absent: a private PostgreSQL in `data_dir`"
+    )
+    migrate: bool = Field(default=True, description="whether `run` applies pending migrations itself")
+    allow_simulated: bool = Field(default=False, description="for tests: take candles from a simulator")
+    data_dir: Path = Field(Path("data"), description="folder of the embedded database")
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
+        "info", description="least level of log lines: debug, info, warning or error"
+    )
+    buffer_candles: int = Field(60_000, ge=1_000, description="candles kept in memory while the database is away")
+    shutdown_seconds: float = Field(20.0, gt=0, description="time to store what is held when stopping")
+    clock_rate: float = Field(1.0, gt=0, description="hidden: how fast time runs, against simulators only")
+    http: HttpSettings = HttpSettings()
+    rest: RestSettings = RestSettings()
+    storage: StorageSettings = StorageSettings()
+    exchanges: Exchanges = Exchanges()  # type: ignore[valid-type]  # made of the exchanges found
+
+    def exchange(self, name: str) -> ExchangeSettings:
+        """The settings of one exchange."""
+        settings: ExchangeSettings = getattr(self.exchanges, name)
+        return settings
+
+    def followed(self) -> dict[str, tuple[str, ...]]:
+        """The spellings to follow by exchange: those named, or the default pair everywhere when none is."""
+        named = {name: self.exchange(name).symbols for name in ADAPTERS if self.exchange(name).symbols}
+        return named or dict.fromkeys(ADAPTERS, DEFAULT_SYMBOLS)
+
+    def bases(self, name: str) -> dict[Market, tuple[str, str]]:
+        """The WebSocket and REST base URLs of each market of an exchange."""
+        facts = ADAPTERS[name].markets
+        urls = self.exchange(name).urls
+        return {
+            market: (
+                urls.market(market).ws or facts[market].ws_base,
+                urls.market(market).rest or facts[market].rest_base,
+            )
+            for market in facts
+        }
+
+    def all_loopback(self) -> bool:
+        """Whether every exchange that runs is on this machine: a simulator."""
+        return all(is_loopback(url) for name in self.followed() for pair in self.bases(name).values() for url in pair)
+
+    def any_loopback(self) -> bool:
+        """Whether some exchange that runs is on this machine: a simulator."""
+        return any(is_loopback(url) for name in self.followed() for pair in self.bases(name).values() for url in pair)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` names this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,154 @@
+"""What the three invented exchanges list: the instruments that tests need by name, then synthetic ones up to a count.
+
+Each peculiarity of the real lists is here once: multiplied bases, a coin that looks multiplied, a symbol that is not
+ASCII, stocks, pre-launch and halted contracts, thin markets of every kind, OKX's USD-margined family. No wire format.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from math import ceil, log10
+
+from streamer.domain.instrument import Kind, Market, Status
+from streamer.simulator.listing import Emptiness, Listing
+from streamer.simulator.naming import native
+
+DAY_MS = 86_400_000
+EXCHANGES = ("binance", "bybit", "okx")
+_PRICES = {
+    "BTC": 64_000.0, "ETH": 1_900.0, "SOL": 150.0, "XRP": 0.56, "BNB": 590.0, "DOGE": 0.12, "LTC": 82.0, "1INCH": 0.41,
+    "PEPE": 0.0000121, "SHIB": 0.0000188, "TSLA": 240.0, "NEWCOIN": 1.0, "LUNA": 0.4, "POWR": 0.27, "KEY": 0.0071,
+    "QUIET": 3.2, "币安人生": 0.15,
+}  # fmt: skip
+_MAJORS = ("BTC", "ETH", "SOL", "XRP", "BNB", "DOGE", "LTC", "1INCH")
+_COIN_MARGINED = ("BTC", "ETH", "SOL", "LTC")
+_THIN = (("POWR", Emptiness.FLAT), ("KEY", Emptiness.SILENT), ("QUIET", Emptiness.ABSENT))
+_THIN_QUIET = 160  # of 256 minutes: as empty as LTC-BTC and POWR-BTC were
+_OKX_LINEAR_SIZE = {"BTC": (1, 2), "ETH": (1, 1), "PEPE": (10_000_000, 0), "SHIB": (1_000_000, 0)}
+_MULTIPLIED = {"binance": {"PEPE": "1000PEPE", "SHIB": "1000SHIB"}, "bybit": {"PEPE": "1000PEPE", "SHIB": "SHIB1000"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Listings by exchange, market and native symbol; iteration is in listing order."""
+
+    listings: tuple[Listing, ...]
+    by_name: Mapping[tuple[str, Market, str], Listing]
+
+    @classmethod
+    def of(cls, listings: Iterable[Listing]) -> "Catalogue":
+        """A catalogue of these listings."""
+        kept = tuple(listings)
+        return cls(kept, {(one.exchange, one.market, one.native): one for one in kept})
+
+    def find(self, exchange: str, market: Market, native_symbol: str) -> Listing | None:
+        """The listing of that native symbol, or None."""
+        return self.by_name.get((exchange, market, native_symbol))
+
+    def of_market(self, exchange: str, market: Market) -> list[Listing]:
+        """All listings of one market."""
+        return [one for one in self.listings if one.exchange == exchange and one.market is market]
+
+
+def invent(seed: int, symbols: int, thin_share: float, history_days: int, now_ms: int) -> Catalogue:
+    """The catalogue of a simulator that starts at ``now_ms`` and knows ``history_days`` of candles."""
+    listed_ms = now_ms // DAY_MS * DAY_MS - history_days * DAY_MS
+    expiry_ms = _next_quarter_end(now_ms)
+    listings: list[Listing] = []
+    for exchange in EXCHANGES:
+        named = [
+            replace(one, seed=seed, listed_ms=listed_ms) for one in (*_named(exchange, expiry_ms, listed_ms + DAY_MS),)
+        ]
+        extra = [replace(one, seed=seed, listed_ms=listed_ms) for one in _synthetic(exchange, symbols - len(named), thin_share)]
+        listings += named + extra
+    return Catalogue.of(listings)
+
+
+def _named(exchange: str, expiry_ms: int, halted_ms: int) -> Iterator[Listing]:
+    for base in _MAJORS:
+        yield _listing(exchange, Market.SPOT, Kind.SPOT, base, "USDT")
+        yield _listing(exchange, Market.LINEAR, Kind.PERPETUAL, base, "USDT")
+    for base in _COIN_MARGINED:
+        yield _listing(exchange, Market.INVERSE, Kind.PERPETUAL, base, "USD")
+    for base in ("BTC", "ETH"):
+        yield _listing(exchange, Market.LINEAR, Kind.DATED, base, "USDT", expiry_ms)
+        yield _listing(exchange, Market.INVERSE, Kind.DATED, base, "USD", expiry_ms)
+    yield _listing(exchange, Market.LINEAR, Kind.PERPETUAL, "BTC", "USDC")
+    for base in ("PEPE", "SHIB"):
+        yield _listing(exchange, Market.SPOT, Kind.SPOT, base, "USDT")
+        multiplied = _MULTIPLIED.get(exchange, {}).get(base, base)
+        yield _listing(exchange, Market.LINEAR, Kind.PERPETUAL, multiplied, "USDT")
+    for base, emptiness in _THIN:
+        thin = _listing(exchange, Market.SPOT, Kind.SPOT, base, "USDT")
+        yield replace(thin, quiet=_THIN_QUIET, emptiness=emptiness)
+    yield replace(_listing(exchange, Market.LINEAR, Kind.PERPETUAL, "TSLA", "USDT"), crypto=False)
+    yield replace(_listing(exchange, Market.LINEAR, Kind.PERPETUAL, "NEWCOIN", "USDT"), status=Status.PRELAUNCH)
+    if exchange != "bybit":  # Bybit's list shows only what trades
+        halted = _listing(exchange, Market.SPOT, Kind.SPOT, "LUNA", "USDT")
+        yield replace(halted, status=Status.HALTED, halted_ms=halted_ms)
+    if exchange == "binance":
+        yield _listing(exchange, Market.SPOT, Kind.SPOT, "币安人生", "USDT")
+    if exchange == "okx":
+        um = _listing(exchange, Market.LINEAR, Kind.PERPETUAL, "BTC", "USD")
+        yield replace(um, native="BTC-USD_UM-SWAP", family="BTC-USD_UM", settle="USDⓈ")
+
+
+def _synthetic(exchange: str, count: int, thin_share: float) -> Iterator[Listing]:
+    for number in range(max(0, count)):
+        spot = number % 2 == 0
+        market, kind = (Market.SPOT, Kind.SPOT) if spot else (Market.LINEAR, Kind.PERPETUAL)
+        listing = _listing(exchange, market, kind, f"X{number // 2:04d}", "USDT")
+        thin = int((number + 1) * thin_share) > int(number * thin_share)
+        yield replace(listing, quiet=_THIN_QUIET) if thin else listing
+
+
+def _listing(
+    exchange: str, market: Market, kind: Kind, base: str, quote: str, expiry_ms: int | None = None
+) -> Listing:
+    price = _PRICES.get(base) or _PRICES.get(base.replace("1000", ""), 0.0) * 1_000 or 1.0 + len(base) * int(base[1:]) % 97
+    decimals = max(1, 6 - ceil(log10(price)))
+    lots = max(0, ceil(log10(price)))
+    size, size_decimals = 1, 0
+    turnover = min(8, decimals + lots)
+    tick = lot = 1
+    if exchange == "binance" and market is Market.SPOT:  # writes eight decimals everywhere
+        decimals = min(8, decimals)
+        tick, lot, decimals, lots, turnover = 10 ** (8 - decimals), 10 ** (8 - lots), 8, 8, 8
+    if market is Market.INVERSE:
+        lots, turnover = 0, 8
+        size = 1 if exchange == "bybit" else 100 if base == "BTC" else 10
+    if exchange == "okx" and market is not Market.SPOT:
+        lots = 2 if market is Market.LINEAR else 1
+        if market is Market.LINEAR:
+            size, size_decimals = _OKX_LINEAR_SIZE.get(base, (1, 0))
+    return Listing(
+        exchange=exchange,
+        market=market,
+        kind=kind,
+        native=native(exchange, market, kind, base, quote, expiry_ms),
+        base=base,
+        quote=quote,
+        settle=base if market is Market.INVERSE else quote,
+        price=price,
+        price_decimals=decimals,
+        volume_decimals=lots,
+        turnover_decimals=turnover,
+        tick=tick,
+        lot=lot,
+        size=size,
+        size_decimals=size_decimals,
+        expiry_ms=expiry_ms,
+        family=f"{base}-{quote}",
+    )
+
+
+def _next_quarter_end(now_ms: int) -> int:
+    """08:00 UTC on the last Friday of the first quarter that ends at least a fortnight after ``now_ms``."""
+    now = datetime.fromtimestamp(now_ms / 1_000, UTC)
+    for quarter in range(1, 9):
+        months = (now.month - 1) // 3 * 3 + 3 * quarter
+        day = datetime(now.year + months // 12, months % 12 + 1, 1, 8, tzinfo=UTC) - timedelta(days=1)
+        day -= timedelta(days=(day.weekday() - 4) % 7)
+        if day - now > timedelta(days=14):
+            return int(day.timestamp()) * 1_000
+    raise AssertionError("one of eight quarters ends more than a fortnight from now")

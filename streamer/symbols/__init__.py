@@ -1,0 +1,1 @@
+"""From what users write to the instruments of an exchange's own list."""

@@ -1,0 +1,68 @@
+"""Every metric, by name, on an injected registry. Base units, closed label sets, no symbol label.
+
+Each is documented in ``docs/metrics.md``; a test compares the two.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+from streamer import __version__
+
+_LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_ROWS = (1, 10, 50, 100, 500, 1_000, 2_500, 5_000, 10_000)
+
+
+class Metrics:
+    """The metrics of one process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, namespace="streamer", registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(name, text, labels, namespace="streamer", registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(name, text, namespace="streamer", registry=registry, buckets=buckets)
+
+        self.ws_messages = counter("ws_messages", "Frames received.", "exchange")
+        self.ws_connections = gauge("ws_connections", "Connections by state.", "exchange", "state")
+        self.ws_reconnects = counter("ws_reconnects", "Connections replaced, by reason.", "exchange", "reason")
+        self.candles_received = counter(
+            "candles_received", "Closed candles received over WebSocket.", "exchange", "interval"
+        )
+        self.candles_written = counter(
+            "candles_written", "Candles stored as new rows.", "exchange", "interval", "source"
+        )
+        self.candles_duplicate = counter("candles_duplicate", "Candles that said nothing new.", "exchange")
+        self.candles_revised = counter("candles_revised", "Stored candles whose values were replaced.", "exchange")
+        self.candles_disagreed = counter(
+            "candles_disagreed", "Candles that differ from the stored one and may not replace it.", "exchange"
+        )
+        self.candles_rejected = counter("candles_rejected", "Candles that cannot be.", "exchange", "reason")
+        self.candles_dropped = counter("candles_dropped", "Candles lost because the buffer was full.", "exchange")
+        self.frames_unknown = counter("frames_unknown", "Frames that were not understood.", "exchange", "kind")
+        self.received_to_stored = histogram("received_to_stored_seconds", "From frame to committed row.", _LATENCIES)
+        self.close_to_received = histogram(
+            "close_to_received_seconds", "From a candle's end to its closing frame.", _LATENCIES
+        )
+        self.series_followed = gauge("series_followed", "Series that are followed.", "exchange")
+        self.buffer_candles = gauge("buffer_candles", "Candles that wait for the database.")
+        self.write_batch_rows = histogram("write_batch_rows", "Rows in one write.", _ROWS)
+        self.write_batch_seconds = histogram("write_batch_seconds", "Duration of one write.", _LATENCIES)
+        self.rollup_windows = gauge("rollup_windows", "Windows whose 1h and 1d candles wait for a refresh.")
+        self.database_up = gauge("database_up", "1 while the database answers.")
+        self.rest_requests = counter("rest_requests", "REST requests by HTTP status.", "exchange", "status")
+        self.rest_retries = counter("rest_retries", "REST requests sent again.", "exchange")
+        self.rest_weight_used = gauge("rest_weight_used_ratio", "Used part of the pool's limit.", "pool")
+        self.rest_throttled = counter("rest_throttled", "Times an exchange told us to slow down.", "pool")
+        self.clock_offset = gauge("clock_offset_seconds", "The exchange's time less ours.", "exchange")
+        self.loop_lag = gauge("loop_lag_seconds", "How late the event loop wakes.")
+        gauge("build_info", "The version that runs.", "version").labels(__version__).set(1)
