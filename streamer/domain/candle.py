@@ -7,11 +7,13 @@ belong to its delivery.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from math import isfinite
+from math import inf, isfinite
 
 from streamer.domain.errors import ImpossibleCandle
 from streamer.domain.interval import from_ms
 from streamer.domain.series import Series
+
+_LAST_MS = 253_402_300_799_999  # the end of the year 9999: datetime knows no later instant
 
 
 class Source(StrEnum):
@@ -78,14 +80,17 @@ def make_candle(
     reason = None
     if not series.interval.is_boundary_ms(open_ms):
         reason = "off_boundary"
-    elif not (isfinite(opened) and isfinite(high) and isfinite(low) and isfinite(close) and isfinite(volume)):
+    elif not 0 <= open_ms <= _LAST_MS:
+        reason = "out_of_range"
+    elif not (isfinite(opened) and isfinite(high) and isfinite(low) and isfinite(close)):
         reason = "not_finite"
     elif not (low <= opened <= high and low <= close <= high):
         reason = "price_order"
-    elif volume < 0 or (quote_volume is not None and not quote_volume >= 0) or (trades is not None and trades < 0):
-        reason = "negative"
-    elif not _is_amount(quote_volume) or not _is_amount(taker_buy_volume) or not _is_amount(taker_buy_quote_volume):
-        reason = "not_finite"
+    else:
+        for amount in (volume, quote_volume, trades, taker_buy_volume, taker_buy_quote_volume):
+            if amount is not None and not 0 <= amount < inf:
+                reason = "negative" if amount < 0 else "not_finite"
+                break
     if reason is not None:
         raise ImpossibleCandle(series, open_ms, reason)
     return Candle(
@@ -101,7 +106,3 @@ def make_candle(
         taker_buy_volume,
         taker_buy_quote_volume,
     )
-
-
-def _is_amount(amount: float | None) -> bool:
-    return amount is None or isfinite(amount)

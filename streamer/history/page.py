@@ -1,37 +1,25 @@
 """Fetches the candles of one window and keeps those that may be stored: asked for, closed and settled."""
 
-from typing import NamedTuple
+from math import ceil
 
 from streamer.domain.candle import Delivery, Source
-from streamer.domain.gaps import Span
-from streamer.domain.instrument import Instrument
+from streamer.domain.gaps import Span, windows
 from streamer.domain.interval import Interval, to_ms
-from streamer.domain.series import Series
 from streamer.protocol.adapter import ExchangeAdapter, HistoryPage
 from streamer.protocol.ports import Deliver
 from streamer.rest.client import RestClient
 from streamer.rest.server_time import measure_server_time
+from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
+from streamer.timing.clock import Clock
 from streamer.timing.server_time import ServerTime
 
-SETTLE_MS = 60_000  # exchanges correct a candle within seconds of its end; design of the store: over a minute is final
-
-
-class Wanted(NamedTuple):
-    """A series and the instrument that its requests are made for."""
-
-    instrument: Instrument
-    interval: Interval
-
-    @property
-    def series(self) -> Series:
-        """The key of its candles."""
-        return Series(self.instrument.exchange, self.instrument.symbol, self.interval)
+_SETTLE_MS = 60_000  # exchanges still correct a candle in the seconds after its end; over a minute after, it stays
 
 
 def settled_ms(server_time: ServerTime) -> int:
-    """The end of the newest candles that are settled now, on the exchange's clock at its latest possible reading."""
-    return server_time.now_ms() - int(server_time.error_s * 1_000) - SETTLE_MS
+    """Candles that ended by this Unix millisecond are settled now, however far the exchange's time is misjudged."""
+    return server_time.now_ms() - ceil(server_time.error_s * 1_000) - _SETTLE_MS - 1
 
 
 class PageFetcher:
@@ -42,56 +30,87 @@ class PageFetcher:
         *,
         client: RestClient,
         adapter: ExchangeAdapter,
+        clock: Clock,
         server_time: ServerTime,
         deliver: Deliver,
         recorder: Recorder,
     ) -> None:
+        self._clock = clock
         self._client = client
         self._adapter = adapter
         self._server_time = server_time
         self._deliver = deliver
         self._recorder = recorder
 
-    def page_rows(self, wanted: Wanted) -> int:
+    def page_rows(self, chosen: Chosen) -> int:
         """The most candles that one request may ask for."""
-        return self._adapter.markets[wanted.instrument.market].rest.page_rows(wanted.interval)
+        return self._adapter.markets[chosen.instrument.market].rest.page_rows(chosen.interval)
 
-    async def ensure_time(self, wanted: Wanted) -> None:
+    async def ensure_time(self, chosen: Chosen) -> None:
         """Measure the exchange's time unless it is known: without it nothing can be called settled.
 
         Raises:
             HistoryError: it could not be read.
         """
         if not self._server_time.known:
-            await measure_server_time(self._client, self._adapter, wanted.instrument.market, self._server_time)
+            await measure_server_time(self._client, self._adapter, chosen.instrument.market, self._server_time)
 
-    async def fetch(self, wanted: Wanted, window: Span) -> int:
-        """How many candles of ``window`` were delivered; what is not closed and settled is left out.
+    async def wait_settled(self, end_ms: int) -> None:
+        """Return when candles that end at ``end_ms`` are settled; cancelling loses nothing."""
+        while (early_ms := end_ms - settled_ms(self._server_time)) > 0:
+            await self._clock.sleep(early_ms / 1_000)
+
+    async def first_day_ms(self, chosen: Chosen, span: Span) -> int | None:
+        """The day of the first candle in ``span``, found with daily candles; None when there is none at all.
+
+        It saves the thousands of empty windows before the listing of an instrument whose listing time is not published.
+
+        Raises:
+            HistoryError: the exchange did not say.
+        """
+        instrument = chosen.instrument
+        facts = self._adapter.markets[instrument.market]
+        day = Interval.D1
+        if day not in facts.intervals or chosen.interval is day:
+            return span.first_ms
+        days = Span(day.floor_ms(span.first_ms), day.floor_ms(span.last_ms))
+        for window in windows(day, days, facts.rest.page_rows(day)):
+            page = await self._ask(Chosen(instrument, day), window)
+            if page.refused:
+                return span.first_ms
+            if page.rows:
+                return max(span.first_ms, to_ms(page.rows[0].candle.open_time))
+        return None
+
+    async def fetch(self, chosen: Chosen, window: Span) -> int:
+        """How many candles of ``window`` were delivered, once all of it is settled; what is not closed is left out.
 
         Raises:
             HistoryError: the exchange did not give this window.
 
         Cancelling loses the window or a part of it; fetch it again.
         """
-        instrument, series = wanted.instrument, wanted.series
+        await self.wait_settled(window.last_ms + chosen.interval.milliseconds)
+        page = await self._ask(chosen, window)
+        for reason, count in page.refused.items():
+            self._recorder.candle_rejected(chosen.series, reason, count)
+        received_time = self._server_time.now()
+        deliveries = [
+            Delivery(row.candle, Source.REST, received_time)
+            for row in page.rows
+            if row.closed is not False and window.first_ms <= to_ms(row.candle.open_time) <= window.last_ms
+        ]
+        if deliveries:
+            await self._deliver(deliveries)
+        self._recorder.history_fetched(chosen.series, len(deliveries))
+        return len(deliveries)
+
+    async def _ask(self, chosen: Chosen, window: Span) -> HistoryPage:
+        instrument, series = chosen.instrument, chosen.series
         rest = self._adapter.markets[instrument.market].rest
-        until_ms = settled_ms(self._server_time)  # before the request leaves: the answer may only be fresher
-        request = rest.candles(instrument, wanted.interval, window.first_ms, window.last_ms, self._server_time.now_ms())
+        request = rest.candles(instrument, chosen.interval, window.first_ms, window.last_ms, self._server_time.now_ms())
 
         def decode(body: bytes) -> HistoryPage:
             return rest.decode_candles(body, series, instrument)
 
-        page = (await self._client.ask(instrument.market, request, decode)).value
-        for reason, count in page.refused.items():
-            self._recorder.candle_rejected(series, reason, count)
-        received_time = self._server_time.now()
-        deliveries = []
-        for candle, closed in ((row.candle, row.closed) for row in page.rows):
-            open_ms = to_ms(candle.open_time)
-            asked_for = window.first_ms <= open_ms <= window.last_ms
-            if asked_for and closed is not False and open_ms + wanted.interval.milliseconds <= until_ms:
-                deliveries.append(Delivery(candle, Source.REST, received_time))
-        if deliveries:
-            await self._deliver(deliveries)
-        self._recorder.history_fetched(series, len(deliveries))
-        return len(deliveries)
+        return (await self._client.ask(instrument.market, request, decode)).value

@@ -11,6 +11,8 @@ import orjson
 
 from streamer.domain.errors import MalformedFrame
 
+_MOST_DIGITS = 18  # what a bigint holds whatever the digits; Python itself refuses a few thousand
+
 
 class WrongShape(Exception):
     """A value is not of the type that the exchange documents. Caught by every decoder, never seen outside it."""
@@ -77,9 +79,10 @@ def as_integer(value: Any) -> int:
 
 
 def integer_in(value: Any) -> int:
-    """The integer written in the JSON string ``value``: ASCII digits with an optional sign, nothing else."""
+    """The integer written in the JSON string ``value``: an optional sign and up to 18 ASCII digits, nothing else."""
     text = as_text(value)
-    if not (text.isascii() and text.removeprefix("-").isdigit()):
+    digits = text.removeprefix("-")
+    if not (text.isascii() and digits.isdigit() and len(digits) <= _MOST_DIGITS):
         raise WrongShape(f"expected an integer in a string, got {text[:40]!r}")
     return int(text)
 
@@ -87,7 +90,8 @@ def integer_in(value: Any) -> int:
 def decimal_in(value: Any) -> float:
     """The nearest double to the decimal written in the JSON string ``value``.
 
-    Python's ``float`` also takes white space, underscores, ``nan`` and ``inf``, which no exchange sends.
+    White space and underscores, which Python's ``float`` takes, are the wrong shape. ``nan`` and ``inf`` pass, so that
+    ``make_candle`` can refuse the candle by its reason.
     """
     text = as_text(value)
     try:

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Generic, TypeVar
 
-import aiohttp
-
 from streamer.domain.errors import HistoryError, MalformedAnswer, Throttled
 from streamer.domain.instrument import Market
 from streamer.protocol.adapter import ExchangeAdapter, Pool, Request
-from streamer.rest.faults import mapped_errors
 from streamer.rest.limiter import PoolLimiter
+from streamer.rest.transport import RawAnswer, Transport
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.backoff import Backoff
 from streamer.timing.clock import Clock
@@ -24,7 +22,6 @@ from streamer.timing.server_time import ServerTime
 T = TypeVar("T")
 
 _OK = 200
-_CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +51,7 @@ class RestClient:
         self,
         *,
         adapter: ExchangeAdapter,
-        session: aiohttp.ClientSession,
+        session: Transport,
         clock: Clock,
         server_time: ServerTime,
         recorder: Recorder,
@@ -107,39 +104,32 @@ class RestClient:
         async with limiter.spend(request.weight):
             left_at = self._clock.monotonic()
             sent_time = self._clock.time()
-            status, headers, body = await self._exchange(self._bases[market].rstrip("/") + request.path, request.params)
+            answer = await self._exchange(market, request)
             received_time = self._clock.time()
-            self._note_usage(limiter, headers, left_at)
-            fault = self._markets[market].rest.fault(status, headers, body)
+            self._note_usage(limiter, answer.headers, left_at)
+            fault = self._markets[market].rest.fault(answer.status, answer.headers, answer.body)
             if isinstance(fault, Throttled):
                 limiter.pause(fault.retry_after_s)
                 self._recorder.rest_throttled(request.pool.name, fault.retry_after_s, str(fault))
         if fault is not None:
             raise fault
-        if status != _OK:
-            raise MalformedAnswer(f"{self.exchange} answered HTTP {status} to {request.path}")
-        return Answer(decode(body), sent_time, received_time)
+        if answer.status != _OK:
+            raise MalformedAnswer(f"{self.exchange} answered HTTP {answer.status} to {request.path}")
+        return Answer(decode(answer.body), sent_time, received_time)
 
-    async def _exchange(self, url: str, params: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers by lower-case name, and the whole body. No redirect is followed: an exchange sends none."""
-        timeout = aiohttp.ClientTimeout(total=self._clock.real_seconds(self._options.timeout_s))
+    async def _exchange(self, market: Market, request: Request) -> RawAnswer:
         try:
-            with mapped_errors(url, self._options.timeout_s):
-                async with self._session.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
-                    body = await self._body(response)
+            answer = await self._session.get(
+                self._bases[market].rstrip("/") + request.path,
+                request.params,
+                timeout_s=self._clock.real_seconds(self._options.timeout_s),
+                body_bytes=self._options.body_bytes,
+            )
         except HistoryError:
             self._recorder.rest_answered(self.exchange, "error")
             raise
-        self._recorder.rest_answered(self.exchange, str(response.status))
-        return response.status, {name.lower(): value for name, value in response.headers.items()}, body
-
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-            body += chunk
-            if len(body) > self._options.body_bytes:
-                raise MalformedAnswer(f"{response.url.host} sent more than {self._options.body_bytes} bytes")
-        return bytes(body)
+        self._recorder.rest_answered(self.exchange, str(answer.status))
+        return answer
 
     def _limiter(self, pool: Pool) -> PoolLimiter:
         limiter = self._limiters.get(pool.name)

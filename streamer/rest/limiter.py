@@ -67,7 +67,7 @@ class PoolLimiter:
         It corrects upward only: others may share this address. An answer whose request may have crossed into a new
         window tells of the old one, and is ignored.
         """
-        if left_at + self._counted_s() <= self._clock.monotonic():
+        if self._is_past(left_at):
             return
         self._forget()
         unknown = used - self._ours - self._others
@@ -111,28 +111,29 @@ class PoolLimiter:
         self._charges.append(_Charge(self._clock.monotonic(), weight, ours))
 
     def _forget(self) -> None:
-        now_at = self._clock.monotonic()
-        counted_s = self._counted_s()
-        while self._charges and self._charges[0].at + counted_s <= now_at:
+        while self._charges and self._is_past(self._charges[0].at):
             charge = self._charges.popleft()
             if charge.ours:
                 self._ours -= charge.weight
             else:
                 self._others -= charge.weight
 
-    def _counted_s(self) -> float:
-        """How long ago something must have been answered to be certainly of an earlier window of the exchange."""
-        window_s = self.pool.window_s
-        if not (self.pool.aligned and self._server_time.known):
-            return window_s
-        return min(window_s, self._into_window_s() + 2 * self._server_time.error_s)
+    def _is_past(self, instant_at: float) -> bool:
+        """Whether what the exchange counted up to ``instant_at`` is certainly of no window that may still be open."""
+        now_at = self._clock.monotonic()
+        if instant_at + self.pool.window_s <= now_at:
+            return True
+        return self._is_aligned() and instant_at + self._into_window_s() + 2 * self._server_time.error_s < now_at
+
+    def _is_aligned(self) -> bool:
+        return self.pool.aligned and self._server_time.known
 
     def _next_release_at(self) -> float | None:
         """When counted weight is next forgotten; None while all of it is in flight."""
         if not self._charges:
             return None
         oldest_at = self._charges[0].at + self.pool.window_s
-        if not (self.pool.aligned and self._server_time.known):
+        if not self._is_aligned():
             return oldest_at
         return min(oldest_at, self._clock.monotonic() + self.pool.window_s - self._into_window_s())
 

@@ -1,19 +1,62 @@
-"""The one HTTP session of a process: connector limits, name, proxies. It makes no request."""
+"""The one HTTP session of a process, and the only place that knows the HTTP library. It makes no request by itself."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
+from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from streamer import __version__
+from streamer.domain.errors import MalformedAnswer
+from streamer.rest.faults import mapped_errors
+from streamer.rest.transport import RawAnswer
 
 _CONNECTIONS = 64
 _CONNECTIONS_PER_HOST = 16
 _DNS_CACHE_S = 60  # exchanges move their hosts between addresses
+_CHUNK_BYTES = 1 << 16
 
 
-def make_session(urls: Iterable[str]) -> aiohttp.ClientSession:
+class HttpSession:
+    """Connections that are kept and used again, until closed. It follows no redirect: no exchange sends one."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def get(self, url: str, params: Mapping[str, str], *, timeout_s: float, body_bytes: int) -> RawAnswer:
+        """The answer, of whatever status, within ``timeout_s`` of the world's seconds. Cancelling gives it up.
+
+        Raises:
+            Unavailable: no answer came.
+            MalformedAnswer: its body is longer than ``body_bytes``.
+        """
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        with mapped_errors(url, timeout_s):
+            async with self._session.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
+                body = bytearray()
+                async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+                    body += chunk
+                    if len(body) > body_bytes:
+                        raise MalformedAnswer(f"{urlsplit(url).netloc} sent more than {body_bytes} bytes")
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return RawAnswer(response.status, headers, bytes(body))
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+def make_session(urls: Iterable[str]) -> HttpSession:
     """A session for requests to ``urls``, to be closed by the caller; needs a running loop.
 
     A proxy of the environment is used unless every URL is loopback: a simulator on this machine is behind none.
@@ -21,12 +64,13 @@ def make_session(urls: Iterable[str]) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
         limit=_CONNECTIONS, limit_per_host=_CONNECTIONS_PER_HOST, ttl_dns_cache=_DNS_CACHE_S
     )
-    return aiohttp.ClientSession(
-        connector=connector,
-        headers={"User-Agent": f"streamer/{__version__}", "Accept": "application/json"},
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=not all(is_loopback(url) for url in urls),
-        auto_decompress=True,
+    return HttpSession(
+        aiohttp.ClientSession(
+            connector=connector,
+            headers={"User-Agent": f"streamer/{__version__}", "Accept": "application/json"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=not all(is_loopback(url) for url in urls),
+        )
     )
 
 

@@ -146,7 +146,7 @@ class Settings(BaseModel):
     http: HttpSettings = HttpSettings()
     rest: RestSettings = RestSettings()
     storage: StorageSettings = StorageSettings()
-    exchanges: Exchanges = Exchanges()  # type: ignore[valid-type]  # made of the exchanges found
+    exchanges: Exchanges = Exchanges()
 
     def exchange(self, name: str) -> ExchangeSettings:
         """The settings of one exchange."""

@@ -2,10 +2,9 @@
 
 Sources, read 2026-11-20: https://github.com/binance/binance-spot-api-docs/blob/master/rest-api.md (and errors.md) and
 https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Kline-Candlestick-Data (the
-same page of coin-margined-futures). Where spot keeps the oldest rows of a range that is too long, COIN-M keeps the newest.
+same page of coin-margined-futures). Of a range that is too long spot keeps the oldest rows, COIN-M the newest.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 from streamer.domain.instrument import Market
@@ -51,19 +50,23 @@ class BinanceRest:
             listings = self._tape.catalogue.of_market("binance", question.market)
             wanted = question.params.get("symbol")
             shown = [one for one in listings if wanted in (None, one.native)]
-            return as_json(exchange_info(question.market, shown, question.now_ms)) if shown or not wanted else _unknown()
+            return (
+                as_json(exchange_info(question.market, shown, question.now_ms)) if shown or not wanted else _unknown()
+            )
         if name == "klines":
             return self._klines(question)
         return Answer(404, b"<html><body><h2>404 Not found</h2></body></html>", content_type="text/html")
 
-    def _klines(self, question: Question) -> Answer:
+    def _klines(self, question: Question) -> Answer:  # noqa: PLR0911 (one refusal after the other, then rows)
         for name in ("symbol", "interval"):
             if not question.params.get(name):
                 text = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
                 return _error(-1102, text)
         if not _PARAMETERS.issuperset(question.params):
             count = len(question.params)
-            return _error(-1104, f"Not all sent parameters were read; read '{count - 1}' parameter(s) but was sent '{count}'.")
+            return _error(
+                -1104, f"Not all sent parameters were read; read '{count - 1}' parameter(s) but was sent '{count}'."
+            )
         listing = self._tape.catalogue.find("binance", question.market, question.params["symbol"])
         if listing is None:
             return _unknown()
@@ -79,25 +82,29 @@ class BinanceRest:
             return _error(-1130, "Data sent for parameter 'limit' is not valid.")
         if question.market is Market.INVERSE and start is not None and end is not None and end - start > _RANGE_MS:
             return _error(-4088, "Maximum time interval is 200 days.")
-        rows = self._rows(listing, interval, start, end, min(limit or _DEFAULT_LIMIT, most), question.now_ms)
+        first_ms, last_ms = _span(listing, interval, (start, end), min(limit or _DEFAULT_LIMIT, most), question.now_ms)
+        rows = self._tape.rows(listing, interval, first_ms, last_ms, question.now_ms)
         return as_json([kline_row(listing, interval, row) for row in rows])
 
-    def _rows(
-        self, listing: Listing, interval: Interval, start: int | None, end: int | None, limit: int, now_ms: int
-    ) -> Sequence[Row]:
-        step = interval.milliseconds
-        inverse = listing.market is Market.INVERSE
-        if inverse and start is not None:
-            end = min(start + _RANGE_MS if end is None else end, now_ms)
-        newest_first = start is None or inverse
-        last_ms = interval.floor_ms(min(now_ms if end is None else end, now_ms))
-        first_ms = last_ms - (limit - 1) * step if start is None else -(-start // step) * step
-        if newest_first:
-            first_ms = max(first_ms, last_ms - (limit - 1) * step)
-        else:
-            first_ms = max(first_ms, interval.floor_ms(listing.listed_ms))
-            last_ms = min(last_ms, first_ms + (limit - 1) * step)
-        return self._tape.rows(listing, interval, first_ms, last_ms, now_ms)
+
+def _span(
+    listing: Listing, interval: Interval, bounds: tuple[int | None, int | None], limit: int, now_ms: int
+) -> tuple[int, int]:
+    """The open times that startTime, endTime and limit mean, both included."""
+    start, end = bounds
+    step = interval.milliseconds
+    inverse = listing.market is Market.INVERSE
+    if inverse and start is not None and end is None:
+        end = start + _RANGE_MS
+    last_ms = interval.floor_ms(min(now_ms if end is None else end, now_ms))
+    newest_ms = last_ms - (limit - 1) * step
+    if start is None:
+        return newest_ms, last_ms
+    first_ms = -(-start // step) * step
+    if inverse:
+        return max(first_ms, newest_ms), last_ms
+    first_ms = max(first_ms, interval.floor_ms(listing.listed_ms))
+    return first_ms, min(last_ms, first_ms + (limit - 1) * step)
 
 
 def kline_row(listing: Listing, interval: Interval, row: Row) -> list[Any]:

@@ -79,7 +79,9 @@ class BinanceConversation:
     def _admitted(self, now_s: float) -> bool:
         return not self._enforce or self._messages.admit(now_s)
 
-    def _answer(self, method: str, params: Any, request_id: Any) -> Sequence[Action]:
+    def _answer(  # noqa: PLR0911 (one answer a method)
+        self, method: str, params: Any, request_id: Any
+    ) -> Sequence[Action]:
         if method == "LIST_SUBSCRIPTIONS":
             return (_send({"result": list(self._topics), "id": request_id}),)
         if method in ("SET_PROPERTY", "GET_PROPERTY"):
@@ -87,7 +89,9 @@ class BinanceConversation:
         if method not in ("SUBSCRIBE", "UNSUBSCRIBE"):
             return (_send({"code": 2, "msg": f"Invalid request: unknown variant `{method}`", "id": request_id}),)
         if not isinstance(params, list) or not all(isinstance(name, str) for name in params):
-            return (_send({"code": 2, "msg": "Invalid request: request must be an array of strings", "id": request_id}),)
+            return (
+                _send({"code": 2, "msg": "Invalid request: request must be an array of strings", "id": request_id}),
+            )
         acknowledged = Send(orjson.dumps({"result": None, "id": request_id}).decode(), confirms=True)
         if method == "UNSUBSCRIBE":
             return (*self._unsubscribe(params), acknowledged)

@@ -85,7 +85,7 @@ def seconds(listing: Listing, minute: Row) -> Iterator[Row]:
 
 
 def partial(listing: Listing, row: Row, done: int, total: int) -> Row:
-    """The candle as it looks when ``done`` of ``total`` parts of its time have passed; at 0 of them, without a trade."""
+    """The candle as it looks when ``done`` of ``total`` parts of its time have passed; at 0, without a trade."""
     if row.volume == 0 or done >= total:
         return row
     volume = row.volume // listing.lot * done // total * listing.lot

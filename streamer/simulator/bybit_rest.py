@@ -1,8 +1,8 @@
-"""Bybit's REST: kline, instruments-info and time. Everything is HTTP 200 with a ``retCode``; rows are newest first.
+"""Bybit's REST: kline, instruments-info and time. All is HTTP 200 with a ``retCode``; rows are newest first.
 
 Sources, read 2026-11-20: https://bybit-exchange.github.io/docs/v5/market/kline,
-https://bybit-exchange.github.io/docs/v5/market/instrument and docs/v5/market/time.mdx. Which rows of a range that is too
-long survive is not documented: here the newest.
+https://bybit-exchange.github.io/docs/v5/market/instrument and docs/v5/market/time.mdx. Which rows of a range that is
+too long survive is not documented: here the newest.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """Bybit's public WebSocket: requests, answers and kline frames of spot, linear and inverse.
 
 Sources, read 2026-11-20: https://bybit-exchange.github.io/docs/v5/ws/connect and
-https://bybit-exchange.github.io/docs/v5/websocket/public/kline. Refusals have no official list: the texts are those that
-users saw, and one bad topic refuses the whole request.
+https://bybit-exchange.github.io/docs/v5/websocket/public/kline. Refusals have no official list: the texts are
+those that users saw, and one bad topic refuses the whole request.
 """
 
 from collections.abc import Sequence
@@ -128,5 +128,3 @@ class BybitConversation:
 def rest_prices(row: Row, decimals: int) -> list[str]:
     """Open, high, low, close as REST writes them."""
     return [shortest(price, decimals) for price in (row.open, row.high, row.low, row.close)]
-
-

@@ -12,8 +12,12 @@ from math import ceil, log10
 from streamer.domain.instrument import Kind, Market, Status
 from streamer.simulator.listing import Emptiness, Listing
 from streamer.simulator.naming import native
+from streamer.simulator.options import SimulatorOptions
 
 DAY_MS = 86_400_000
+_SPOT = (Market.SPOT, Kind.SPOT)
+_LINEAR_PERPETUAL, _LINEAR_DATED = (Market.LINEAR, Kind.PERPETUAL), (Market.LINEAR, Kind.DATED)
+_INVERSE_PERPETUAL, _INVERSE_DATED = (Market.INVERSE, Kind.PERPETUAL), (Market.INVERSE, Kind.DATED)
 EXCHANGES = ("binance", "bybit", "okx")
 _PRICES = {
     "BTC": 64_000.0, "ETH": 1_900.0, "SOL": 150.0, "XRP": 0.56, "BNB": 590.0, "DOGE": 0.12, "LTC": 82.0, "1INCH": 0.41,
@@ -50,62 +54,61 @@ class Catalogue:
         return [one for one in self.listings if one.exchange == exchange and one.market is market]
 
 
-def invent(seed: int, symbols: int, thin_share: float, history_days: int, now_ms: int) -> Catalogue:
-    """The catalogue of a simulator that starts at ``now_ms`` and knows ``history_days`` of candles."""
-    listed_ms = now_ms // DAY_MS * DAY_MS - history_days * DAY_MS
+def invent(options: SimulatorOptions, now_ms: int) -> Catalogue:
+    """The catalogue of a simulator that starts at ``now_ms``."""
+    listed_ms = now_ms // DAY_MS * DAY_MS - options.history_days * DAY_MS
     expiry_ms = _next_quarter_end(now_ms)
     listings: list[Listing] = []
     for exchange in EXCHANGES:
-        named = [
-            replace(one, seed=seed, listed_ms=listed_ms) for one in (*_named(exchange, expiry_ms, listed_ms + DAY_MS),)
-        ]
-        extra = [replace(one, seed=seed, listed_ms=listed_ms) for one in _synthetic(exchange, symbols - len(named), thin_share)]
-        listings += named + extra
+        named = list(_named(exchange, expiry_ms, listed_ms + DAY_MS))
+        named += _synthetic(exchange, options.symbols - len(named), options.thin_share)
+        listings += [replace(one, seed=options.seed, listed_ms=listed_ms) for one in named]
     return Catalogue.of(listings)
 
 
 def _named(exchange: str, expiry_ms: int, halted_ms: int) -> Iterator[Listing]:
     for base in _MAJORS:
-        yield _listing(exchange, Market.SPOT, Kind.SPOT, base, "USDT")
-        yield _listing(exchange, Market.LINEAR, Kind.PERPETUAL, base, "USDT")
+        yield _listing(exchange, _SPOT, base, "USDT")
+        yield _listing(exchange, _LINEAR_PERPETUAL, base, "USDT")
     for base in _COIN_MARGINED:
-        yield _listing(exchange, Market.INVERSE, Kind.PERPETUAL, base, "USD")
+        yield _listing(exchange, _INVERSE_PERPETUAL, base, "USD")
     for base in ("BTC", "ETH"):
-        yield _listing(exchange, Market.LINEAR, Kind.DATED, base, "USDT", expiry_ms)
-        yield _listing(exchange, Market.INVERSE, Kind.DATED, base, "USD", expiry_ms)
-    yield _listing(exchange, Market.LINEAR, Kind.PERPETUAL, "BTC", "USDC")
+        yield _listing(exchange, _LINEAR_DATED, base, "USDT", expiry_ms)
+        yield _listing(exchange, _INVERSE_DATED, base, "USD", expiry_ms)
+    yield _listing(exchange, _LINEAR_PERPETUAL, "BTC", "USDC")
     for base in ("PEPE", "SHIB"):
-        yield _listing(exchange, Market.SPOT, Kind.SPOT, base, "USDT")
+        yield _listing(exchange, _SPOT, base, "USDT")
         multiplied = _MULTIPLIED.get(exchange, {}).get(base, base)
-        yield _listing(exchange, Market.LINEAR, Kind.PERPETUAL, multiplied, "USDT")
+        yield _listing(exchange, _LINEAR_PERPETUAL, multiplied, "USDT")
     for base, emptiness in _THIN:
-        thin = _listing(exchange, Market.SPOT, Kind.SPOT, base, "USDT")
+        thin = _listing(exchange, _SPOT, base, "USDT")
         yield replace(thin, quiet=_THIN_QUIET, emptiness=emptiness)
-    yield replace(_listing(exchange, Market.LINEAR, Kind.PERPETUAL, "TSLA", "USDT"), crypto=False)
-    yield replace(_listing(exchange, Market.LINEAR, Kind.PERPETUAL, "NEWCOIN", "USDT"), status=Status.PRELAUNCH)
+    yield replace(_listing(exchange, _LINEAR_PERPETUAL, "TSLA", "USDT"), crypto=False)
+    yield replace(_listing(exchange, _LINEAR_PERPETUAL, "NEWCOIN", "USDT"), status=Status.PRELAUNCH)
     if exchange != "bybit":  # Bybit's list shows only what trades
-        halted = _listing(exchange, Market.SPOT, Kind.SPOT, "LUNA", "USDT")
+        halted = _listing(exchange, _SPOT, "LUNA", "USDT")
         yield replace(halted, status=Status.HALTED, halted_ms=halted_ms)
     if exchange == "binance":
-        yield _listing(exchange, Market.SPOT, Kind.SPOT, "币安人生", "USDT")
+        yield _listing(exchange, _SPOT, "币安人生", "USDT")
     if exchange == "okx":
-        um = _listing(exchange, Market.LINEAR, Kind.PERPETUAL, "BTC", "USD")
+        um = _listing(exchange, _LINEAR_PERPETUAL, "BTC", "USD")
         yield replace(um, native="BTC-USD_UM-SWAP", family="BTC-USD_UM", settle="USDⓈ")
 
 
 def _synthetic(exchange: str, count: int, thin_share: float) -> Iterator[Listing]:
     for number in range(max(0, count)):
         spot = number % 2 == 0
-        market, kind = (Market.SPOT, Kind.SPOT) if spot else (Market.LINEAR, Kind.PERPETUAL)
-        listing = _listing(exchange, market, kind, f"X{number // 2:04d}", "USDT")
+        place = _SPOT if spot else _LINEAR_PERPETUAL
+        listing = _listing(exchange, place, f"X{number // 2:04d}", "USDT")
         thin = int((number + 1) * thin_share) > int(number * thin_share)
         yield replace(listing, quiet=_THIN_QUIET) if thin else listing
 
 
-def _listing(
-    exchange: str, market: Market, kind: Kind, base: str, quote: str, expiry_ms: int | None = None
-) -> Listing:
-    price = _PRICES.get(base) or _PRICES.get(base.replace("1000", ""), 0.0) * 1_000 or 1.0 + len(base) * int(base[1:]) % 97
+def _listing(exchange: str, place: tuple[Market, Kind], base: str, quote: str, expiry_ms: int | None = None) -> Listing:
+    market, kind = place
+    price = (
+        _PRICES.get(base) or _PRICES.get(base.replace("1000", ""), 0.0) * 1_000 or 1.0 + len(base) * int(base[1:]) % 97
+    )
     decimals = max(1, 6 - ceil(log10(price)))
     lots = max(0, ceil(log10(price)))
     size, size_decimals = 1, 0
@@ -125,7 +128,7 @@ def _listing(
         exchange=exchange,
         market=market,
         kind=kind,
-        native=native(exchange, market, kind, base, quote, expiry_ms),
+        native=native(exchange, (market, kind), base, quote, expiry_ms),
         base=base,
         quote=quote,
         settle=base if market is Market.INVERSE else quote,

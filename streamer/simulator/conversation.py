@@ -48,9 +48,10 @@ Lookup = Callable[[Market, str], Listing | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Care:
-    """How the server looks after a connection; seconds. ``ping_s``: it pings so often and wants a pong ``pong_s`` later.
+    """How the server looks after a connection, in seconds.
 
-    ``idle_s``: it closes with ``idle_close`` after so long without a frame of either side. ``lifetime_s``: it cuts.
+    It pings every ``ping_s`` and wants a pong within ``pong_s``; closes with ``idle_close`` after ``idle_s`` without a
+    frame of either side; and cuts after ``lifetime_s``.
     """
 
     ping_s: float | None = None

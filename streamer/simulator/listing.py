@@ -40,7 +40,8 @@ class Emptiness(StrEnum):
 
 def decimal(units: int, decimals: int) -> str:
     """``units`` of the last of ``decimals`` decimals, written out with all of them."""
-    return "%d.%0*d" % (units // 10**decimals, decimals, units % 10**decimals) if decimals else str(units)
+    whole, part = divmod(units, 10**decimals)
+    return f"{whole}.{part:0{decimals}d}" if decimals else str(units)
 
 
 def shortest(units: int, decimals: int) -> str:

@@ -80,7 +80,9 @@ def _traded(listing: Listing, minute: int, bits: int, previous: int) -> Row:
     tick = listing.tick
     close = _close(listing, minute, bits)
     opened = previous
-    if listing.exchange != _BYBIT and bits >> 16 & 0b11:  # Bybit opens at the previous close, the others one time in four
+    if (
+        listing.exchange != _BYBIT and bits >> 16 & 0b11
+    ):  # Bybit opens at the previous close, the others one time in four
         opened = max(tick, previous + ((bits >> 18 & 0b111) - 3) * tick)
     reach = int(listing.price * 10**listing.price_decimals * 2e-4 / tick) + 1
     high = max(opened, close) + (bits >> 24 & 0xFF) * reach // 256 * tick

@@ -15,8 +15,9 @@ _QUARTER_LETTERS = "HMUZ"  # March, June, September, December
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 
 
-def native(exchange: str, market: Market, kind: Kind, base: str, quote: str, expiry_ms: int | None) -> str:
+def native(exchange: str, place: tuple[Market, Kind], base: str, quote: str, expiry_ms: int | None) -> str:
     """The native symbol; ``expiry_ms`` is needed for dated contracts."""
+    market, kind = place
     expiry = datetime.fromtimestamp((expiry_ms or 0) / 1_000, UTC)
     if exchange == "binance":
         if kind is Kind.DATED:

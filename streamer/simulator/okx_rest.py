@@ -83,7 +83,9 @@ class OkxRest:
         if kind is None:
             return _error("51000", "Parameter instType error")
         wanted = question.params.get("instId")
-        listings = [one for market in Market for one in self._tape.catalogue.of_market("okx", market) if one.kind is kind]
+        listings = [
+            one for market in Market for one in self._tape.catalogue.of_market("okx", market) if one.kind is kind
+        ]
         return _envelope([_instrument(one) for one in listings if wanted in (None, one.native)])
 
 

@@ -46,7 +46,9 @@ class OkxConversation:
         """Protocol pings are no substitute for the text ping, and cost nothing."""
         return ()
 
-    def receive(self, text: str, now_s: float) -> Sequence[Action]:
+    def receive(  # noqa: PLR0911 (one refusal after the other, then answers)
+        self, text: str, now_s: float
+    ) -> Sequence[Action]:
         """Answer one request."""
         if text == "ping":
             return (Send("pong"),)
@@ -91,8 +93,8 @@ class OkxConversation:
         found = [listing for market in Market if (listing := self._lookup(market, native)) is not None]
         if interval is None or not found:
             text = (
-                f"Wrong URL or channel:{channel},instId:{native} doesn't exist. Please use the correct URL, channel and "
-                "parameters referring to API document."
+                f"Wrong URL or channel:{channel},instId:{native} doesn't exist. Please use the correct URL, channel "
+                "and parameters referring to API document."
             )
             return (self._error("60018", text, request_id),)
         answer = {"id": str(request_id)} if request_id is not None else {}
@@ -117,8 +119,8 @@ class OkxConversation:
 def candle_values(listing: Listing, row: Row, *, closed: bool) -> list[str]:
     """The nine strings of a candle, the same on the WebSocket and over REST.
 
-    https://www.okx.com/docs-v5/en/#order-book-trading-market-data-get-candlesticks, read 2026-11-20: vol is base (spot) or
-    contracts, volCcy is quote (spot) or base, volCcyQuote is always quote.
+    https://www.okx.com/docs-v5/en/#order-book-trading-market-data-get-candlesticks, read 2026-11-20: vol is base
+    (spot) or contracts, volCcy is quote (spot) or base, volCcyQuote is always quote.
     """
     volume = shortest(row.volume, listing.volume_decimals)
     turnover = shortest(row.turnover, listing.turnover_decimals)

@@ -13,9 +13,10 @@ class SimulatorOptions:
 
     ``symbols`` is how many instruments each exchange lists at least; beyond the named ones they are synthetic and
     alternate between spot and linear. ``thin_share`` of the synthetic ones trade rarely. Forming frames come every
-    ``forming_every_s`` for each subscribed series (0: none), or ``frames_per_s`` in total when that is given. ``latency_s``
-    delays every REST answer. ``clock_offset_s`` is how far the exchanges' clocks are ahead of ours. ``enforce_limits``
-    turns the exchanges' rate limits on. ``replay`` names a recorded session, which then is the only market.
+    ``forming_every_s`` for each subscribed series (0: none), or ``frames_per_s`` in total when that is given.
+    ``latency_s`` delays every REST answer. ``clock_offset_s`` is how far the exchanges' clocks are ahead of ours.
+    ``enforce_limits`` turns the exchanges' rate limits on. ``replay`` names a recorded session, then the
+    only market.
     """
 
     host: str = "127.0.0.1"

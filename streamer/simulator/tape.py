@@ -18,7 +18,7 @@ class Tape(Protocol):
     catalogue: Catalogue
 
     def rows(self, listing: Listing, interval: Interval, first_ms: int, last_ms: int, now_ms: int) -> list[Row]:
-        """What REST knows of the candles that open from ``first_ms`` to ``last_ms``, oldest first; the last may be forming."""
+        """REST's candles that open from ``first_ms`` to ``last_ms``, oldest first; the last may be forming."""
         ...
 
     def final(self, listing: Listing, interval: Interval, open_ms: int) -> Row | None:

@@ -59,8 +59,8 @@ class CandleSink(Protocol):
 class CandleReader(Protocol):
     """Answers about what is stored. Both raise ``StoreUnavailable``."""
 
-    async def newest(self, series: Sequence[Series]) -> Mapping[Series, datetime]:
-        """The newest stored open time of each of ``series`` that has any."""
+    async def newest(self, series: Sequence[Series], ended_by: datetime | None = None) -> Mapping[Series, datetime]:
+        """The newest stored open time of each of ``series`` that has any; of candles that ended by then, if given."""
         ...
 
     async def candles(self, series: Series, since: datetime, until: datetime, most: int) -> list[Candle]:

@@ -6,7 +6,7 @@ This file is the order of things; where the files lie, which programs run and wh
 import os
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import asyncpg
@@ -46,7 +46,9 @@ class EmbeddedServer:
         self._running: Cluster | None = None
 
     async def start(self) -> None:
-        """Start the server, or take over the one that a killed service left. Cancelled, it stops what it started.
+        """Start the server, or take over the one that a killed service left.
+
+        Cancelled, it stops the server if that is up by then; one that is not is taken over by the next start.
 
         Raises:
             ConfigurationError: there is no PostgreSQL to run.
@@ -61,6 +63,9 @@ class EmbeddedServer:
             await cluster.initialise()
             port = await self._adopt(cluster) or await self._start(cluster)
             await _create_database(cluster, port)
+        except OSError as error:  # a full disk, a folder that went read-only
+            await self.stop()
+            raise StartError(f"the embedded database cannot use {self.data_dir}: {error}") from error
         except BaseException:
             await self.stop()
             raise
@@ -128,6 +133,20 @@ async def start_embedded(
         await server.stop()
 
 
+async def running_url(data_dir: Path, installation: Path | None = None) -> str | None:
+    """The URL of the server that runs in ``data_dir``, whoever started it; None when none does.
+
+    Raises:
+        ConfigurationError: there is no PostgreSQL that could run there.
+    """
+    home = find_home(data_dir.absolute())  # noqa: ASYNC240 - reads no disk
+    if home is None:
+        return None
+    cluster = Cluster(home, await prepare(find_installation(installation), home))
+    port = await find_running(cluster)
+    return None if port is None else cluster.url(port, DATABASE)
+
+
 async def remove_embedded(data_dir: Path, installation: Path | None = None) -> None:
     """Delete the database of ``data_dir`` wherever it lies, stopping a server that was left running first.
 
@@ -159,7 +178,9 @@ async def _create_database(cluster: Cluster, port: int) -> None:
         connection = await cluster.connect(port, SUPERUSER, timeout_s=_CONNECT_S)
         try:
             if not await connection.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
-                await connection.execute(f"CREATE DATABASE {DATABASE}")
+                # The same statement of a service killed just now may still be under way: this one then waits for it.
+                with suppress(asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
+                    await connection.execute(f"CREATE DATABASE {DATABASE}")
         finally:
             await connection.close(timeout=_CONNECT_S)
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:

@@ -16,7 +16,7 @@ import asyncpg
 from streamer.domain.errors import StartError
 from streamer.store.embedded_folder import Home
 from streamer.store.embedded_installation import Programs
-from streamer.store.embedded_process import Finished, last_line, run
+from streamer.store.embedded_process import Finished, run, telling_line
 
 SUPERUSER = "postgres"
 
@@ -61,7 +61,9 @@ class Cluster:
         """
         cluster = self.home.cluster
         if cluster.exists():
-            made_by = (cluster / "PG_VERSION").read_text().strip()
+            made_by = (self.home.read("cluster/PG_VERSION") or "").strip()
+            if not made_by:
+                raise StartError(f"{cluster} is no PostgreSQL data directory: move it away to begin anew")
             if made_by != self.programs.major:
                 raise StartError(
                     f"{cluster} was made by PostgreSQL {made_by} and the one installed is {self.programs.version}: "
@@ -78,7 +80,7 @@ class Cluster:
             "--encoding=UTF8", "--no-locale", "--no-instructions", timeout_s=_START_S,
         )  # fmt: skip
         if finished.code != 0:
-            raise StartError(f"initdb failed in {self.home.path}: {last_line(finished.output)}")
+            raise StartError(f"initdb failed in {self.home.path}: {telling_line(finished.output)}")
         written = self.home.read(f"{scratch}/postgresql.conf")
         self.home.write(f"{scratch}/postgresql.conf", f"{written}\ninclude '{_SETTINGS_FILE}'\n")
         (self.home.path / scratch).rename(cluster)
@@ -86,11 +88,8 @@ class Cluster:
     def settings(self, port: int, options: Mapping[str, str]) -> str:
         """The text of the settings file; it names the programs, so that a changed text asks for a restart."""
         values = {**_SETTINGS, **options, "port": str(port)}
-        lines = [f"{name} = '{value.replace(chr(39), 2 * chr(39))}'\n" for name, value in values.items()]
-        return (
-            f"# PostgreSQL {self.programs.version}, {self.programs.folder}. Written anew at every start.\n"
-            + "".join(lines)
-        )
+        head = f"# PostgreSQL {self.programs.version}, {self.programs.folder}. Written anew at every start.\n"
+        return head + "".join(f"{name} = {_quoted(value)}\n" for name, value in values.items())
 
     def runs_with(self, settings: str) -> bool:
         """Whether the server was last started with these settings and programs."""
@@ -115,7 +114,7 @@ class Cluster:
             "--silent", timeout_s=_START_S + 30,
         )  # fmt: skip
         if finished.code != 0:
-            said = last_line(self.home.read(self.home.log.name) or finished.output)
+            said = telling_line(self.home.read(self.home.log.name) or finished.output)
             raise StartError(f"PostgreSQL did not start in {self.home.path}: {said}")
 
     async def stop(self) -> None:
@@ -148,7 +147,7 @@ class Cluster:
             os.kill(pid, 0)
         except (ProcessLookupError, PermissionError):  # gone, or of another account
             return None
-        if self.is_worked_in_by(pid) is False:
+        if _is_zombie(pid) or self.is_worked_in_by(pid) is False:
             return None
         port = lines[3].strip() if len(lines) > 3 else ""  # noqa: PLR2004 - the fourth line is the port
         return Postmaster(pid, int(port) if port.isdigit() else None)
@@ -181,3 +180,17 @@ class Cluster:
     async def _run(self, program: str, *arguments: str, timeout_s: float) -> Finished:
         path = self.programs.folder / program
         return await run(path, *arguments, folder=self.home.path, account=self.home.account, timeout_s=timeout_s)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether the process has ended and waits for a parent that may never collect it, as in some containers."""
+    try:
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] == "Z"
+        )
+    except OSError:  # no such file system: then another look will tell
+        return False
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

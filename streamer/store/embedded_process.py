@@ -69,7 +69,8 @@ async def run(*command: str | Path, folder: Path, account: Account | None, timeo
     return Finished(process.returncode, output.decode(errors="replace"))
 
 
-def last_line(text: str) -> str:
-    """The last line of ``text`` that says something, or a phrase that says that none does."""
+def telling_line(text: str) -> str:
+    """The last line of ``text`` in which PostgreSQL gives up, else the last that says something at all."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"
+    fatal = [line for line in lines if "FATAL:" in line or "PANIC:" in line]  # what follows is only the way out
+    return (fatal or lines or ["it said nothing"])[-1]

@@ -39,9 +39,9 @@ class Recorder:
 
     # ------------------------------------------------------------ the service
 
-    def service_started(self, version: str, series: int, address: str) -> None:
-        """The service runs."""
-        self._log.info("service_started", version=version, series=series, http=address)
+    def service_started(self, version: str, address: str) -> None:
+        """The service runs and answers HTTP at ``address``."""
+        self._log.info("service_started", version=version, http=address)
 
     def service_stopping(self, reason: str) -> None:
         """The service begins to drain."""

@@ -39,7 +39,7 @@ _STATUSES: Mapping[str, Status] = MappingProxyType(
 _COIN_REGIONS = frozenset({"", "innovation", "adventure"})
 
 # Contracts on many coins at once, by their base as Bybit spells it, which is also ours. Explicit, because 1INCH is one
-# coin and SHIB1000 a thousand. From https://bybit-exchange.github.io/docs/v5/market/fee-group-info, read 2026-07-24, and
+# coin and SHIB1000 a thousand. From https://bybit-exchange.github.io/docs/v5/market/fee-group-info (2026-07-24) and
 # public copies of Bybit's list of 2023 and 2025; a base that is not here counts as one coin.
 MULTIPLIERS: Mapping[str, int] = MappingProxyType(
     dict.fromkeys(("1000APU", "1000BONK", "1000BTT", "1000CAT", "1000CATS", "1000FLOKI", "1000IQ50"), 1_000)

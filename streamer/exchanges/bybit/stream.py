@@ -39,7 +39,7 @@ FRAME_KINDS = _OTHER_TOPICS | {"unfollowed_candle", "unreadable_candle", "unsubs
 # https://bybit-exchange.github.io/docs/v5/ws/connect, read 2026-07-24: the args of one connection together have at most
 # 21,000 characters, spot takes at most 10 per request (we keep to that everywhere), 500 connects in 5 minutes per host.
 # 300 topics are about 9,000 characters, and 0.6 s between connects would be the limit itself: another program may share
-# our address. No limit of messages per second is published; ten a second is far below what clients are seen to send.
+# our address. No limit of messages per second is published; ten a second fill a connection in three.
 _LIMITS = StreamLimits(
     series_per_connection=300,
     topics_per_request=10,

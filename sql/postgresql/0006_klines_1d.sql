@@ -1,0 +1,21 @@
+-- Days, built on the hours by the rollup task.
+create table klines_1d (
+    exchange text not null,
+    symbol text not null,
+    interval text not null default '1d',
+    open_time timestamptz not null,
+    open double precision not null,
+    high double precision not null,
+    low double precision not null,
+    close double precision not null,
+    volume double precision not null,
+    quote_volume double precision,
+    trades bigint,
+    taker_buy_volume double precision,
+    taker_buy_quote_volume double precision,
+    candles bigint not null,
+    complete boolean not null,
+    primary key (exchange, symbol, open_time)
+) with (fillfactor = 80);
+
+comment on table klines_1d is 'UTC days, built on klines_1h';

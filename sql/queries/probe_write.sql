@@ -1,0 +1,2 @@
+-- Leave a word in the session.
+set streamer.probe = 'left here';

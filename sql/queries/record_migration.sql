@@ -1,0 +1,2 @@
+-- Remember a migration as applied.
+insert into schema_migrations (number, name, checksum) values ($1, $2, $3);

@@ -1,0 +1,2 @@
+-- How many windows wait.
+select count(*) from rollup_windows;

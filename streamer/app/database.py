@@ -1,0 +1,203 @@
+"""The database of a running service: found or started, migrated, and then used; away for a while is no error.
+
+What is asked here waits for the database as long as it takes; ``ready`` tells when it first answered.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from random import Random
+from typing import Any, TypeVar
+
+from streamer.domain.candle import Delivery
+from streamer.domain.errors import ConfigurationError, StoreUnavailable
+from streamer.domain.instrument import Instrument
+from streamer.domain.series import Series
+from streamer.settings.model import Settings
+from streamer.store.contract import WriteReport
+from streamer.store.embedded import EmbeddedServer, running_url
+from streamer.store.embedded_installation import find_installation
+from streamer.store.instruments import Instruments
+from streamer.store.marks import Mark, read_marks, set_mark
+from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
+from streamer.store.pool import Pool, PoolOptions
+from streamer.store.reader import Reader
+from streamer.store.rollups import RefreshReport, Rollups, keep_fresh
+from streamer.store.writer import Writer
+from streamer.telemetry.recorder import Recorder
+from streamer.timing.backoff import Backoff
+from streamer.timing.clock import Clock, now
+from streamer.timing.retry import Health, keep_trying
+
+T = TypeVar("T")
+_BACKOFF = Backoff(first_s=0.2, cap_s=10.0)
+
+
+class Database:
+    """The store as one service uses it. Open it, bring it up, use it; ``opened`` does the first and the last."""
+
+    def __init__(self, settings: Settings, clock: Clock, recorder: Recorder) -> None:
+        """Take the settings; nothing is opened.
+
+        Raises:
+            ConfigurationError: no URL is given, and there is no embedded PostgreSQL to fall back on.
+        """
+        self.ready = asyncio.Event()
+        self.url = settings.database_url or ""
+        self._settings = settings
+        self._clock = clock
+        self._recorder = recorder
+        self._random = Random()  # noqa: S311 - jitter, not secrets
+        self._embedded: EmbeddedServer | None = None
+        if settings.database_url is None:
+            find_installation(None)
+            self._embedded = EmbeddedServer(settings.data_dir)
+        else:
+            Pool(PoolOptions(url=settings.database_url))
+        self._pool: Pool | None = None
+
+    async def open(self) -> None:
+        """Start the embedded server, if that is what we use; a server elsewhere is not yet spoken to.
+
+        Raises:
+            StartError: the embedded server cannot be started.
+        """
+        if self._embedded is not None:
+            await self._embedded.start()
+            self.url = self._embedded.url
+            self._recorder.noted(f"the embedded PostgreSQL {self._embedded.version} runs; psql '{self.url}'")
+            for note in self._embedded.notes:
+                self._recorder.noted(note)
+        self._pool = Pool(PoolOptions(url=self.url))
+
+    async def open_beside(self) -> None:
+        """Open for a short command: use the embedded server that a service runs, or start it for the while.
+
+        Raises:
+            StartError: the embedded server cannot be started.
+        """
+        running = None if self._embedded is None else await running_url(self._settings.data_dir)
+        if running is None:
+            await self.open()
+        else:
+            self.url = running
+            self._pool = Pool(PoolOptions(url=running))
+
+    async def close(self) -> None:
+        """Close the connections and stop the embedded server."""
+        if self._pool is not None:
+            await self._pool.close()
+        if self._embedded is not None:
+            await self._embedded.stop()
+
+    @property
+    def pool(self) -> Pool:
+        """The connections."""
+        if self._pool is None:
+            raise AssertionError("the database is used before it is opened")
+        return self._pool
+
+    async def migrate(self) -> MigrationReport:
+        """Apply what is missing of the schema; raises what the store's ``migrate`` raises."""
+        storage = self._settings.storage
+        options = MigrationOptions(chunk_interval=storage.chunk_interval, compress_after=storage.compress_after)
+        return await migrate(self.pool, options)
+
+    async def bring_up(self, mark: Mark | None) -> None:
+        """Wait for the database, migrate it and check that it holds the kind of candles that are to come.
+
+        Raises:
+            ConfigurationError: invented and real candles would share a table.
+            StoreError: the database cannot be used: too old, too new, behind a pooler.
+        """
+
+        async def bring_up_once(_: Health) -> None:
+            if self._settings.migrate:
+                report = await self.migrate()
+                for line in spoken(report):
+                    self._recorder.noted(line)
+            await self._check_mark(mark)
+
+        await self._patiently(bring_up_once)
+        self._recorder.database_reachable()
+        self.ready.set()
+
+    async def _check_mark(self, mark: Mark | None) -> None:
+        marks = await read_marks(self.pool)
+        if mark is None:
+            if marks:
+                raise ConfigurationError(
+                    f"{self.pool.where} holds invented candles ({', '.join(sorted(marks))}): give another database"
+                )
+            return
+        if mark not in marks:
+            _, rows = await self.read_only("select 1 from klines limit 1", 1)
+            if rows:
+                raise ConfigurationError(
+                    f"{self.pool.where} holds candles that are not from a simulator: give another database"
+                )
+            await set_mark(self.pool, mark)
+
+    async def write(self, batch: Sequence[Delivery]) -> WriteReport:
+        """Write a batch, as the store's writer does."""
+        return await Writer(self.pool, self._clock).write(batch)
+
+    async def newest(self, series: Sequence[Series], ended_by: datetime) -> Mapping[Series, datetime]:
+        """The newest stored open time of each series, of candles that ended by then."""
+        return await self._patiently(lambda _: Reader(self.pool).newest(series, ended_by))
+
+    async def save_instruments(self, exchange: str, instruments: Sequence[Instrument]) -> None:
+        """Remember an exchange's list."""
+        await self._patiently(lambda _: Instruments(self.pool).save_instruments(exchange, instruments))
+
+    async def read_only(self, statement: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Columns and rows of one read-only statement; raises ``StoreError`` in a sentence."""
+        return await Reader(self.pool).read_only(statement, most)
+
+    async def keep_rollups(self) -> None:
+        """Keep the 1h and 1d candles right until cancelled; what is not done then is done at the next start."""
+        await self.ready.wait()
+
+        def refreshed(report: RefreshReport) -> None:
+            self._recorder.rollups_refreshed(report.refreshed, report.waiting)
+
+        await keep_fresh(
+            Rollups(self.pool),
+            clock=self._clock,
+            random=self._random,
+            refreshed=refreshed,
+            before_wait=lambda wait: self._recorder.rollups_failed(wait.cause),
+        )
+
+    async def refresh_rollups(self) -> None:
+        """Bring the 1h and 1d candles up to date now; raises ``StoreUnavailable``."""
+        await Rollups(self.pool).refresh_due(now(self._clock))
+
+    async def _patiently(self, operation: Callable[[Health], Awaitable[T]]) -> T:
+        return await keep_trying(
+            operation,
+            retryable=lambda error: isinstance(error, StoreUnavailable),
+            clock=self._clock,
+            backoff=_BACKOFF,
+            random=self._random,
+            before_wait=self._recorder.database_unreachable,
+        )
+
+
+@asynccontextmanager
+async def database_of(settings: Settings, clock: Clock, recorder: Recorder) -> AsyncIterator[Database]:
+    """The database that the settings name, closed at the end of the block; opening it is left to the caller."""
+    database = Database(settings, clock, recorder)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def spoken(report: MigrationReport) -> list[str]:
+    """What a migration found and did, as sentences."""
+    versions = report.versions
+    extension = f" with TimescaleDB {versions.timescaledb}" if versions.timescaledb else ""
+    done = f"{len(report.applied)} migrations applied" if report.applied else "the schema is up to date"
+    return [f"{report.kind.value} database, PostgreSQL {versions.postgresql}{extension}: {done}", *report.notes]

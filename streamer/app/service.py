@@ -1,0 +1,180 @@
+"""The running service: what starts when, and what stops in which order.
+
+Start: exchanges' lists (so that a wrong symbol is told before anything is opened), the port, the database, the rest.
+Stop: feeds first, then the buffer is drained within a deadline, then the pool, HTTP last.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+from itertools import groupby
+from random import Random
+
+from prometheus_client import CollectorRegistry
+
+from streamer import __version__
+from streamer.app.database import Database, database_of
+from streamer.app.exchange import ExchangeService, Shared
+from streamer.app.http import make_application, serve
+from streamer.app.lag import watch_loop
+from streamer.app.signals import Stop, listen_for_stop
+from streamer.domain.candle import Delivery
+from streamer.domain.errors import ConfigurationError
+from streamer.ingest.buffer import Buffer
+from streamer.ingest.flusher import Flusher
+from streamer.rest.session import make_session
+from streamer.settings.model import Settings
+from streamer.store.marks import Mark
+from streamer.telemetry.logs import configure_logs
+from streamer.telemetry.metrics import Metrics
+from streamer.telemetry.recorder import Recorder
+from streamer.telemetry.status import StatusBoard
+from streamer.timing.clock import make_clock
+
+_FIRST_LISTS_S = 15.0  # how long a start waits for every exchange's lists before it goes on without
+
+
+def mark_of(settings: Settings) -> Mark | None:
+    """How the database is marked when candles come from a simulator; None for real exchanges.
+
+    Raises:
+        ConfigurationError: an exchange is on this machine, and that was not allowed.
+    """
+    if not settings.any_loopback():
+        return None
+    if not settings.allow_simulated:
+        raise ConfigurationError("an exchange URL is on this machine: a simulator's candles need --allow-simulated")
+    return Mark.SIMULATED
+
+
+class Service:
+    """The whole of ``streamer run``. ``companion`` runs beside it and gets the open database: the demo's talk."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        since: timedelta | None = None,
+        mark: Mark | None = None,
+        companion: Callable[[Database, Stop], Coroutine[None, None, None]] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._since = since
+        self._companion = companion
+        self._clock = make_clock(settings.clock_rate)
+        self._registry = CollectorRegistry()
+        self._status = StatusBoard()
+        logger = configure_logs(sys.stderr, settings.log_level)
+        self._recorder = Recorder(Metrics(self._registry), logger, self._status)
+        self._buffer = Buffer(settings.buffer_candles, self._recorder)
+        self._mark = mark_of(settings) if mark is None else mark
+        self._random = Random()  # noqa: S311 - jitter, not secrets
+
+    async def run(self) -> int:
+        """The exit code, once a signal asked for a stop and everything held is stored.
+
+        Raises:
+            ConfigurationError, StartError: before or while starting; what was started is stopped.
+        """
+        with listen_for_stop() as stop:
+            try:
+                unsaved = await self._run(stop)
+            except asyncio.CancelledError:
+                if stop.cut_short is None:
+                    raise
+                return 128 + stop.cut_short
+        self._recorder.service_stopped(unsaved)
+        return 1 if unsaved else 0
+
+    async def _run(self, stop: Stop) -> int:
+        settings = self._settings
+        urls = [url for name in settings.followed() for pair in settings.bases(name).values() for url in pair]
+        application = make_application(self._registry, self._status)
+        async with make_session(urls) as session, database_of(settings, self._clock, self._recorder) as database:
+            shared = Shared(
+                settings=settings,
+                clock=self._clock,
+                random=self._random,
+                recorder=self._recorder,
+                session=session,
+                buffer=self._buffer,
+                database=database,
+            )
+            exchanges = [
+                ExchangeService(name, spellings, shared, self._since) for name, spellings in settings.followed().items()
+            ]
+            async with asyncio.TaskGroup() as tasks:
+                preparing = [tasks.create_task(exchange.prepare()) for exchange in exchanges]
+                await self._first_lists(preparing, stop)
+                for exchange in exchanges:
+                    exchange.started = True
+                async with serve(application, settings.http.host, settings.http.port) as address:
+                    await database.open()
+                    await self._serve(stop, exchanges, database, address)
+                for task in preparing:
+                    task.cancel()
+        return len(self._buffer)
+
+    async def _first_lists(self, preparing: Sequence[asyncio.Task[None]], stop: Stop) -> None:
+        """Wait for the exchanges' lists; a wrong symbol fails its task, and with it the start."""
+        asked = asyncio.ensure_future(stop.asked.wait())
+        try:
+            pending = {*preparing, asked}
+            deadline_at = self._clock.monotonic() + _FIRST_LISTS_S
+            while any(task in pending for task in preparing) and asked in pending:
+                left_s = self._clock.real_seconds(deadline_at - self._clock.monotonic())
+                done, pending = await asyncio.wait(pending, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+                if not done:
+                    return
+        finally:
+            asked.cancel()
+
+    async def _serve(self, stop: Stop, exchanges: Sequence[ExchangeService], database: Database, address: str) -> None:
+        by_name = {exchange.name: exchange for exchange in exchanges}
+
+        def contested(deliveries: Sequence[Delivery]) -> None:
+            for name, group in groupby(deliveries, key=lambda delivery: delivery.candle.series.exchange):
+                by_name[name].contest(list(group))
+
+        flusher = Flusher(
+            self._buffer,
+            database,
+            recorder=self._recorder,
+            clock=self._clock,
+            random=self._random,
+            contested=contested,
+        )
+
+        async def flush() -> None:
+            await database.ready.wait()
+            await flusher.run()
+
+        async with asyncio.TaskGroup() as keepers:
+            beside = [
+                keepers.create_task(database.bring_up(self._mark)),
+                keepers.create_task(watch_loop(self._clock, self._recorder)),
+            ]
+            flushing = keepers.create_task(flush())
+            beside.append(keepers.create_task(database.keep_rollups()))
+            self._recorder.service_started(__version__, address)
+            try:
+                async with asyncio.TaskGroup() as producers:
+                    running = [producers.create_task(exchange.run()) for exchange in exchanges]
+                    if self._companion is not None:
+                        running.append(producers.create_task(self._companion(database, stop)))
+                    await stop.asked.wait()
+                    self._recorder.service_stopping(stop.reason)
+                    for task in running:
+                        task.cancel()
+            finally:
+                await self._drain(flushing)
+                for task in beside:
+                    task.cancel()
+
+    async def _drain(self, flushing: asyncio.Task[None]) -> None:
+        """Store what is held, within the time for it."""
+        self._buffer.close()
+        deadline_at = self._clock.monotonic() + self._settings.shutdown_seconds
+        await asyncio.wait({flushing}, timeout=self._clock.real_seconds(deadline_at - self._clock.monotonic()))
+        flushing.cancel()

@@ -1,0 +1,30 @@
+"""``streamer migrate``: bring the database's schema up to date."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from streamer.app.database import database_of, spoken
+from streamer.app.listing import quiet_recorder
+from streamer.cli.options import read_settings, settings_options
+from streamer.settings.model import Settings
+from streamer.store.migrate import MigrationReport
+from streamer.timing.clock import SystemClock
+
+
+@click.command()
+@settings_options
+def migrate(config: Path | None, **flags: object) -> None:
+    """Create or update the tables and views, and say what was done."""
+    report = asyncio.run(_migrate(read_settings(config, **flags)))
+    for name in report.applied:
+        click.echo(f"applied {name}")
+    for line in spoken(report):
+        click.echo(line)
+
+
+async def _migrate(settings: Settings) -> MigrationReport:
+    async with database_of(settings, SystemClock(), quiet_recorder()) as database:
+        await database.open_beside()
+        return await database.migrate()

@@ -1,0 +1,39 @@
+"""How verbs show rows: a table for people, JSON for scripts."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+_WIDTH_WHEN_PIPED = 200
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; when nobody watches, wide enough that nothing is folded."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH_WHEN_PIPED, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=not console.is_terminal)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+
+
+def show_json(document: object) -> None:
+    """Print one JSON document; times are ISO 8601 in UTC."""
+    click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z, default=str))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S%z}".replace("+0000", "Z")
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    return str(value)

@@ -1,0 +1,39 @@
+"""``streamer sql``: one read-only statement, answered as a table or JSON."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from streamer.app.database import database_of
+from streamer.app.listing import quiet_recorder
+from streamer.cli.options import read_settings, settings_options
+from streamer.cli.output import show_json, show_table
+from streamer.settings.model import Settings
+from streamer.timing.clock import SystemClock
+
+
+@click.command()
+@settings_options
+@click.argument("statement")
+@click.option("--rows", default=1_000, show_default=True, help="Most rows to show.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
+def sql(config: Path | None, statement: str, rows: int, *, as_json: bool, **flags: object) -> None:
+    """Run one read-only STATEMENT and show its answer; `-` reads it from standard input."""
+    settings = read_settings(config, **flags)
+    text = sys.stdin.read() if statement == "-" else statement
+    columns, found = asyncio.run(_ask(settings, text, rows))
+    if as_json:
+        show_json([dict(zip(columns, row, strict=True)) for row in found])
+        return
+    show_table(columns, found)
+    if len(found) == rows:
+        click.echo(f"(the first {rows} rows; --rows shows more)", err=True)
+
+
+async def _ask(settings: Settings, text: str, rows: int) -> tuple[list[str], list[tuple[Any, ...]]]:
+    async with database_of(settings, SystemClock(), quiet_recorder()) as database:
+        await database.open_beside()
+        return await database.read_only(text, rows)

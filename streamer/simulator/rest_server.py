@@ -1,0 +1,126 @@
+"""The REST side: one port for all exchanges. Faults come first, then limits, then the exchange's own answer."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from aiohttp import web
+
+from streamer.domain.instrument import Market
+from streamer.simulator.answering import Answer, Question, RestSide
+from streamer.simulator.binance_instruments import SPOT_LIMIT
+from streamer.simulator.faults import FaultKind
+from streamer.simulator.limits import RestLimits, binance_ban, binance_refusal, bybit_refusal, okx_refusal
+from streamer.simulator.stage import Stage
+
+_HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
+_MARKETS = frozenset(market.value for market in Market)
+_BANNED = 418
+_RETRY_AFTER_S = 10.0
+_CLOCK_OFF_S = 60.0
+_TIME_PATHS = ("/time",)
+_DOWN = {
+    "binance": (500, b'{"code":-1001,"msg":"Internal error; unable to process your request. Please try again."}'),
+    "bybit": (500, b'{"retCode":10016,"retMsg":"Server error","result":{},"retExtInfo":{},"time":0}'),
+    "okx": (500, b'{"code":"50026","msg":"System error. Try again later","data":[]}'),
+}
+_RESTRICTED = (
+    b'{"code":0,"msg":"Service unavailable from a restricted location according to '
+    b"'b. Eligibility' in https://www.binance.com/en/terms.\"}"
+)
+_GEOBLOCK = {
+    "binance": (451, _RESTRICTED),
+    "bybit": (403, b"The Amazon CloudFront distribution is configured to block access from your country."),
+    "okx": (200, b'{"code":"50121","msg":"Access is not available from your current location.","data":[]}'),
+}
+
+
+class RestServer:
+    """Answers requests until it is closed."""
+
+    def __init__(self, sides: Mapping[str, RestSide], stage: Stage) -> None:
+        self._sides = sides
+        self._stage = stage
+        self._plan = stage.plan
+        self._options = stage.options
+        self._clock = stage.clock
+        self._limits = RestLimits()
+        self._runner: web.AppRunner | None = None
+
+    async def open(self) -> int:
+        """Listen; the port."""
+        application = web.Application()
+        application.router.add_get("/{exchange}/{rest:.*}", self._respond)
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=self._clock.real_seconds(2.0), handle_signals=False
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._options.host, self._options.rest_port, reuse_address=True)
+        await site.start()
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _respond(self, request: web.Request) -> web.Response:
+        exchange, path = request.match_info["exchange"], f"/{request.match_info['rest']}"
+        side = self._sides.get(exchange)
+        market = Market.SPOT
+        if exchange == "binance":
+            name, _, below = path[1:].partition("/")
+            path = f"/{below}"
+            side = side if name in _MARKETS else None
+            market = Market(name) if side else market
+        if side is None:
+            return web.Response(status=404, text="Not Found")
+        if self._options.latency_s:
+            await self._clock.sleep(self._options.latency_s)
+        params = dict(request.query)
+        category = params.get("category", "")
+        if exchange == "bybit" and category in _MARKETS:
+            market = Market(category)
+        answer = self._answer(exchange, side, Question(market, path, params, self._stage.now_ms()))
+        return web.Response(
+            status=answer.status, body=answer.body, headers=dict(answer.headers), content_type=answer.content_type
+        )
+
+    def _answer(self, exchange: str, side: RestSide, question: Question) -> Answer:
+        broken = self._broken(exchange, question)
+        if broken is not None:
+            return broken
+        headers: dict[str, str] = {}
+        if self._options.enforce_limits:
+            verdict = self._limits.judge(exchange, side.cost(question), question.now_ms / 1_000)
+            headers = verdict.headers
+            if verdict.refusal is not None:
+                return replace(verdict.refusal, headers={**verdict.refusal.headers, **headers})
+        if question.path.endswith(_TIME_PATHS):
+            off = self._plan.active(FaultKind.CLOCK_OFF, exchange, question.market)
+            if off is not None:
+                seconds = _CLOCK_OFF_S if off.seconds is None else off.seconds
+                question = replace(question, now_ms=question.now_ms + int(seconds * 1_000))
+        answer = side.answer(question)
+        return replace(answer, headers={**answer.headers, **headers})
+
+    def _broken(self, exchange: str, question: Question) -> Answer | None:
+        """What a fault answers instead."""
+        place: tuple[Any, ...] = (exchange, question.market, None)
+        if self._plan.active(FaultKind.REST_DOWN, *place):
+            return Answer(*_DOWN[exchange])
+        if self._plan.active(FaultKind.REST_HTML, *place):
+            return Answer(502, _HTML, content_type="text/html")
+        if self._plan.active(FaultKind.GEOBLOCK, *place):
+            status, body = _GEOBLOCK[exchange]
+            return Answer(status, body, content_type="text/html" if exchange == "bybit" else "application/json")
+        limited = self._plan.active(FaultKind.RATE_LIMIT, *place)
+        if limited is None:
+            return None
+        seconds = _RETRY_AFTER_S if limited.seconds is None else limited.seconds
+        now_s = question.now_ms / 1_000
+        if exchange == "binance":
+            banned = limited.code == _BANNED
+            return binance_ban(now_s + seconds, now_s) if banned else binance_refusal(SPOT_LIMIT, seconds)
+        return bybit_refusal() if exchange == "bybit" else okx_refusal()

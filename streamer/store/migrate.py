@@ -1,0 +1,135 @@
+"""Brings a database to the schema of this program: once, in order, one process at a time.
+
+What an applied migration said is remembered by checksum; a database that is newer than the program is left alone.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import asyncpg
+
+from streamer.domain.errors import StoreError
+from streamer.store.kinds import Kind, Versions, find_kind, read_versions
+from streamer.store.pool import Connection, Pool
+from streamer.store.roles import OWNER, become_owner, prepare_owner
+from streamer.store.statements import Migration, migrations, query
+
+_OLDEST_POSTGRESQL = 15
+_LOCK_PATIENCE_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MigrationOptions:
+    """What the schema is made with, where TimescaleDB is; later runs do not change it."""
+
+    chunk_interval: timedelta = timedelta(days=7)
+    compress_after: timedelta = timedelta(days=14)
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationReport:
+    """What was found and done; ``notes`` are sentences for the log, ``applied`` the names of the new migrations."""
+
+    kind: Kind
+    versions: Versions
+    applied: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+async def migrate(pool: Pool, options: MigrationOptions) -> MigrationReport:
+    """Apply what is missing; does nothing where nothing is. A second process that comes meanwhile waits.
+
+    Raises:
+        StoreUnavailable: the database is away. ``StoreMisconfigured``: it will not have us.
+        StoreError: the database is too old, newer than this program, behind a pooler, or was migrated by other files.
+
+    Cancelling leaves whole migrations; call it again.
+    """
+    async with pool.connection_alone(command_timeout_s=_LOCK_PATIENCE_S) as lock, pool.connection_alone() as connection:
+        _refuse_old_server(pool, lock)
+        await _refuse_pooler(pool, lock, connection)
+        await lock.execute(query("lock_migrations"))
+        return await _migrate(connection, options)
+
+
+async def _migrate(connection: Connection, options: MigrationOptions) -> MigrationReport:
+    notes: list[str] = []
+    if not await connection.fetchval(query("bookkeeping_exists")):
+        notes.extend(await _begin(connection))
+    facts = {row["name"]: row["value"] for row in await connection.fetch(query("read_marks"))}
+    kind = Kind(facts["kind"])
+    pending = _pending(kind, await connection.fetch(query("applied_migrations")))
+    if pending and facts["owner"] == OWNER:
+        await become_owner(connection)
+    await connection.fetch(
+        query("migration_options"), _spelled(options.chunk_interval), _spelled(options.compress_after)
+    )
+    for migration in pending:
+        await _apply(connection, migration)
+    versions = await read_versions(connection)
+    return MigrationReport(kind, versions, tuple(f"{m.number:04}_{m.name}" for m in pending), tuple(notes))
+
+
+async def _begin(connection: Connection) -> list[str]:
+    """The first time: find the kind and the owner, and remember both with the bookkeeping tables."""
+    kind, said = await find_kind(connection)
+    notes = list(said)
+    user, may_create_roles = await connection.fetchrow(query("current_user")) or ("", False)
+    owner = OWNER if await prepare_owner(connection, may_create_roles=may_create_roles) else user
+    if owner == user:
+        notes.append(
+            f"{user} may not set up the roles of streamer: everything belongs to {user}; grant reading by hand"
+        )
+    async with connection.transaction():
+        await connection.execute(query("bookkeeping"))
+        await connection.execute(query("set_mark"), "kind", kind.value)
+        await connection.execute(query("set_mark"), "owner", owner)
+    return notes
+
+
+def _refuse_old_server(pool: Pool, connection: Connection) -> None:
+    version = connection.get_server_version()
+    if version.major < _OLDEST_POSTGRESQL:
+        raise StoreError(f"{pool.where} is PostgreSQL {version.major}: streamer needs {_OLDEST_POSTGRESQL} or newer")
+
+
+async def _refuse_pooler(pool: Pool, one: Connection, other: Connection) -> None:
+    """In a transaction-mode pooler a word left in one session is found in another, or lost while that one is busy."""
+    await one.execute(query("probe_write"))
+    async with other.transaction():
+        strayed = await other.fetchval(query("probe_read"))
+        if not strayed:
+            async with one.transaction():
+                strayed = not await one.fetchval(query("probe_read"))
+    if strayed:
+        raise StoreError(
+            f"{pool.where} is behind a pooler in transaction mode: give the URL of the server, or session mode"
+        )
+
+
+def _spelled(span: timedelta) -> str:
+    return f"{span.total_seconds():.0f} seconds"
+
+
+def _pending(kind: Kind, applied: list[asyncpg.Record]) -> list[Migration]:
+    known = {migration.number: migration for migration in migrations(kind.value)}
+    for number, name, checksum in applied:
+        migration = known.pop(number, None)
+        if migration is None:
+            raise StoreError(
+                f"the database is newer than this program: it has migration {number:04}_{name}; update streamer"
+            )
+        if checksum != migration.checksum:
+            raise StoreError(f"migration {number:04}_{name} was changed after it was applied to this database")
+    return sorted(known.values())
+
+
+async def _apply(connection: Connection, migration: Migration) -> None:
+    record = (migration.number, migration.name, migration.checksum)
+    if migration.transactional:
+        async with connection.transaction():
+            await connection.execute(migration.text)
+            await connection.execute(query("record_migration"), *record)
+    else:
+        await connection.execute(migration.text)
+        await connection.execute(query("record_migration"), *record)

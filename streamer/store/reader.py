@@ -1,0 +1,62 @@
+"""Answers about what is stored, and the one read-only statement of a person at the command line."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+
+from streamer.domain.candle import Candle
+from streamer.domain.errors import StoreError
+from streamer.domain.interval import Interval
+from streamer.domain.series import Series
+from streamer.store.pool import Pool
+from streamer.store.statements import query
+
+
+class Reader:
+    """The candle reader over PostgreSQL. Every method raises ``StoreUnavailable``; cancelling loses the answer only."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._newest = query("newest")
+        self._candles = query("candles")
+        self._read_role = query("become_reader")
+        self._limits = query("limit_statement")
+
+    async def newest(self, series: Sequence[Series], ended_by: datetime | None = None) -> Mapping[Series, datetime]:
+        """The newest stored open time of each of ``series`` that has any; of candles that ended by then, if given."""
+        exchanges, symbols, intervals = ([one[part] for one in series] for part in range(3))
+        latest = [None if ended_by is None else ended_by - one.interval.duration for one in series]
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(self._newest, exchanges, symbols, intervals, latest)
+        return {Series(exchange, symbol, Interval(interval)): time for exchange, symbol, interval, time in rows}
+
+    async def candles(self, series: Series, since: datetime, until: datetime, most: int) -> list[Candle]:
+        """At most ``most`` candles that open in [since, until), by open time; go on from the last one's."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(self._candles, *series, since, until, most)
+        return [Candle(series, *row) for row in rows]
+
+    async def read_only(
+        self, statement: str, most: int, timeout_s: float = 30.0
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Column names and at most ``most`` rows of one statement, run as the reading role where there is one.
+
+        Raises:
+            StoreError: the statement is wrong, is more than one, writes, or takes longer than ``timeout_s`` seconds.
+        """
+        async with self._pool.connection() as connection:
+            try:
+                async with connection.transaction(readonly=True):
+                    await connection.execute(self._limits, f"{timeout_s * 1_000:.0f}")
+                    await connection.execute(self._read_role)
+                    prepared = await connection.prepare(statement)
+                    cursor = await prepared.cursor()
+                    rows = await cursor.fetch(most)
+                    columns = [attribute.name for attribute in prepared.get_attributes()]
+            except (asyncpg.SyntaxOrAccessError, asyncpg.DataError, asyncpg.InvalidTransactionStateError) as error:
+                raise StoreError(f"the statement was refused: {error.args[0]}") from error
+            except asyncpg.QueryCanceledError as error:
+                raise StoreError(f"the statement took longer than {timeout_s:g} s") from error
+        return columns, [tuple(row) for row in rows]

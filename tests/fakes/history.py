@@ -1,0 +1,109 @@
+"""An exchange that has every candle since its listing, and the parts of history built on it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from streamer.domain.candle import Delivery
+from streamer.domain.errors import HistoryError
+from streamer.domain.interval import Interval, to_ms
+from streamer.history.backfill import Backfill, BackfillOptions
+from streamer.history.page import PageFetcher
+from streamer.rest.client import RestOptions
+from streamer.rest.transport import RawAnswer
+from streamer.timing.server_time import ServerTime
+from tests.fakes.clock import FakeClock
+from tests.fakes.facts import Facts
+from tests.fakes.rest import answer, make_adapter, make_client
+
+NOON = 1_699_963_200.0  # 2023-11-14T12:00:00Z
+
+
+@dataclass
+class HistoryServer:
+    """Serves candles as exchanges do: the forming one included, and more than was asked for where ``generous``."""
+
+    clock: FakeClock
+    listed_ms: int = 0
+    absent: set[int] = field(default_factory=set)
+    open_flags: set[int] = field(default_factory=set)  # open times that the exchange itself flags as not closed
+    failing: dict[str, HistoryError] = field(default_factory=dict)  # by native symbol
+    generous: bool = False
+    ahead_s: float = 0.0
+    asked: list[tuple[str, str, int, int]] = field(default_factory=list)  # symbol, interval, first and last open time
+
+    async def get(self, url: str, params: Mapping[str, str], *, timeout_s: float, body_bytes: int) -> RawAnswer:
+        """The server's time, or the candles of one window."""
+        assert timeout_s > 0
+        assert body_bytes > 0
+        now_ms = int((self.clock.time() + self.ahead_s) * 1_000)
+        if url.endswith("/time"):
+            return answer(now_ms)
+        symbol, interval = params["symbol"], Interval(params["interval"])
+        first_ms, last_ms = int(params["first"]), int(params["last"])
+        self.asked.append((symbol, interval.value, first_ms, last_ms))
+        if symbol in self.failing:
+            raise self.failing[symbol]
+        step = interval.milliseconds
+        if self.generous:
+            first_ms, last_ms = first_ms - step, last_ms + step
+        return answer({
+            "rows": [
+                (open_ms, False if open_ms in self.open_flags else None)
+                for open_ms in range(max(first_ms, interval.floor_ms(self.listed_ms)), last_ms + 1, step)
+                if open_ms <= now_ms and open_ms not in self.absent
+            ],
+            "refused": {},
+        })  # fmt: skip
+
+
+class HistoryWorld:
+    """One exchange's history, wired together, at noon; what is delivered is kept."""
+
+    def __init__(
+        self,
+        *,
+        start_time: float = NOON,
+        page_rows: int = 10,
+        intervals: Sequence[Interval] = (Interval.M1,),
+        options: BackfillOptions | None = None,
+    ) -> None:
+        self.clock = FakeClock(start_time)
+        self.facts = Facts()
+        self.server = HistoryServer(self.clock)
+        self.server_time = ServerTime(self.clock)
+        self.delivered: list[Delivery] = []
+        adapter = make_adapter(page_rows=page_rows, intervals=intervals)
+        client = make_client(
+            adapter,
+            self.server,
+            self.facts.recorder,
+            clock=self.clock,
+            server_time=self.server_time,
+            options=RestOptions(attempts=1),
+        )
+        self.fetcher = PageFetcher(
+            client=client,
+            adapter=adapter,
+            clock=self.clock,
+            server_time=self.server_time,
+            deliver=self._deliver,
+            recorder=self.facts.recorder,
+        )
+        self.backfill = Backfill(
+            exchange="test",
+            fetcher=self.fetcher,
+            clock=self.clock,
+            server_time=self.server_time,
+            recorder=self.facts.recorder,
+            random=Random(1),  # noqa: S311 - jitter, not a secret
+            options=options,
+        )
+
+    async def _deliver(self, deliveries: Sequence[Delivery]) -> None:
+        self.delivered += deliveries
+
+    def minutes(self, symbol: str = "BTC-USDT") -> list[int]:
+        """The minutes after (or before) noon at which the delivered candles of ``symbol`` open, as delivered."""
+        opens = [one.candle.open_time for one in self.delivered if one.candle.series.symbol == symbol]
+        return [(to_ms(at) - int(NOON) * 1_000) // 60_000 for at in opens]

@@ -1,0 +1,82 @@
+"""Deliveries and opened stores for the tests of this folder."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from streamer.domain.candle import Delivery, Source, make_candle
+from streamer.domain.interval import Interval, to_ms
+from streamer.domain.series import Series
+from streamer.store.migrate import MigrationOptions, migrate
+from streamer.store.pool import Pool, PoolOptions
+from streamer.store.reader import Reader
+from streamer.store.rollups import Rollups
+from streamer.store.writer import Writer
+from streamer.timing.clock import SystemClock
+from tests.integration.servers import TestDatabase
+
+START = datetime(2026, 1, 5, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+
+def delivery(
+    symbol: str = "BTC-USDT",
+    open_time: datetime = START,
+    close: float = 1.5,
+    *,
+    source: Source = Source.WS,
+    interval: Interval = Interval.M1,
+    high: float = 2.0,
+    volume: float = 10.0,
+    received_time: datetime | None = None,
+    **amounts: Any,
+) -> Delivery:
+    """A candle that opens at 1.0 and has a low of 0.5; without amounts their columns are NULL."""
+    series = Series("binance", symbol, interval)
+    candle = make_candle(series, to_ms(open_time), (1.0, high, 0.5, close), volume, **amounts)
+    return Delivery(candle, source, received_time or open_time + interval.duration)
+
+
+def run_of(symbol: str, since: datetime, until: datetime, **values: Any) -> list[Delivery]:
+    """Every 1m candle that opens in [since, until)."""
+    minutes = (until - since) // MINUTE
+    return [delivery(symbol, since + minute * MINUTE, **values) for minute in range(minutes)]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStore:
+    """A migrated database with everything that speaks to it; ``look`` fetches rows behind the store's back."""
+
+    pool: Pool
+    writer: Writer
+    reader: Reader
+    rollups: Rollups
+    connection: "asyncpg.Connection[asyncpg.Record]"
+
+    async def look(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a statement, as the superuser sees them."""
+        return [tuple(row) for row in await self.connection.fetch(statement, *values)]
+
+    async def write_all(self, batch: Sequence[Delivery]) -> None:
+        """Write a long history in batches, as a backfill does."""
+        for start in range(0, len(batch), 20_000):
+            await self.writer.write(batch[start : start + 20_000])
+
+
+@asynccontextmanager
+async def open_store(database: TestDatabase, *, command_timeout_s: float = 60.0) -> AsyncIterator[OpenStore]:
+    """The store over a fresh database, migrated."""
+    pool = Pool(PoolOptions(url=database.url, command_timeout_s=command_timeout_s))
+    connection = await asyncpg.connect(database.url)
+    try:
+        await migrate(pool, MigrationOptions())
+        yield OpenStore(pool, Writer(pool, SystemClock()), Reader(pool), Rollups(pool), connection)
+    finally:
+        await pool.close()
+        await connection.close()

@@ -1,0 +1,172 @@
+"""Bulk history: every settled candle once, whatever the exchange adds, and whoever else fails."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from streamer.domain.candle import Source
+from streamer.domain.errors import Refused, Unavailable
+from streamer.domain.instrument import Instrument
+from streamer.domain.interval import Interval, to_ms
+from streamer.history.backfill import BackfillOptions
+from streamer.history.runs import Asked, Progress
+from streamer.symbols.resolve import Chosen
+from tests.fakes.history import NOON, HistoryWorld
+from tests.fakes.rest import instrument
+
+AT_NOON = datetime.fromtimestamp(NOON, UTC)
+BTC, ETH, BAD = instrument("BTC"), instrument("ETH"), instrument("BAD")
+
+
+def minute(number: float) -> datetime:
+    """So many minutes after noon."""
+    return AT_NOON + timedelta(minutes=number)
+
+
+def asked(since: float, until: float | None = None, of: Instrument = BTC) -> Asked:
+    """The one-minute candles of an instrument, in minutes after noon."""
+    return Asked(Chosen(of, Interval.M1), minute(since), None if until is None else minute(until))
+
+
+async def test_a_span_is_fetched_whole_oldest_first() -> None:
+    """Windows of a page each, both ends right, each candle once and marked as REST's."""
+    world = HistoryWorld()
+    reports = await world.clock.finish(world.backfill.fetch([asked(-60, -25)]))
+    assert world.minutes() == list(range(-60, -25))
+    assert [(one.candles, one.requests, one.reached_time, one.error) for one in reports] == [(35, 4, minute(-25), None)]
+    assert {one.source for one in world.delivered} == {Source.REST}
+    assert world.delivered[0].received_time == AT_NOON
+
+
+async def test_only_settled_candles_are_stored() -> None:
+    """At noon the candle of 11:58 ended exactly a minute ago: not over a minute, so 11:57 is the last."""
+    world = HistoryWorld()
+    await world.clock.finish(world.backfill.fetch([asked(-5)]))
+    assert world.minutes() == [-5, -4, -3]
+
+
+async def test_settled_is_judged_by_the_exchanges_clock() -> None:
+    """Ours is two minutes fast: by the exchange's it is 11:58, which is found out before anything is called settled."""
+    world = HistoryWorld()
+    world.server.ahead_s = -120.0
+    await world.clock.finish(world.backfill.fetch([asked(-6)]))
+    assert world.minutes() == [-6, -5]
+    assert world.delivered[0].received_time == minute(-2)
+
+
+async def test_rows_that_were_not_asked_for_are_dropped() -> None:
+    """An exchange that adds a row at each end, some forming, changes nothing."""
+    world = HistoryWorld()
+    world.server.generous = True
+    await world.clock.finish(world.backfill.fetch([asked(-20)]))
+    assert world.minutes() == list(range(-20, -2))
+
+
+async def test_a_candle_that_the_exchange_has_not_closed_is_left_out() -> None:
+    """Its own flag outweighs the time that passed."""
+    world = HistoryWorld()
+    world.server.open_flags = {to_ms(minute(-3))}
+    await world.clock.finish(world.backfill.fetch([asked(-5)]))
+    assert world.minutes() == [-5, -4]
+
+
+async def test_bounds_between_boundaries_keep_what_opens_inside() -> None:
+    """Candles that open at or after ``since`` and before ``until``."""
+    world = HistoryWorld()
+    await world.clock.finish(world.backfill.fetch([asked(-20.5, -17.5)]))
+    assert world.minutes() == [-20, -19, -18]
+
+
+async def test_one_failing_series_stops_no_other() -> None:
+    """A refusal ends its own series only, and is reported with where it got to."""
+    world = HistoryWorld()
+    world.server.failing = {"BADUSDT": Refused("no such symbol")}
+    reports = await world.clock.finish(world.backfill.fetch([asked(-9, of=BAD), asked(-9), asked(-9, of=ETH)]))
+    assert world.minutes("BTC-USDT") == world.minutes("ETH-USDT") == list(range(-9, -2))
+    assert [str(one.error) for one in reports] == ["no such symbol", "None", "None"]
+    assert reports[0].reached_time == minute(-9)
+    assert world.facts.said("history_failed") == 1
+
+
+async def test_an_outage_is_waited_out() -> None:
+    """Half a minute without network costs no series its history."""
+    world = HistoryWorld()
+    world.server.failing = {"BTCUSDT": Unavailable("no network")}
+
+    async def heal() -> None:
+        await world.clock.sleep(30.0)
+        world.server.failing = {}
+
+    reports, _ = await world.clock.finish(asyncio.gather(world.backfill.fetch([asked(-9, -3)]), heal()))
+    assert world.minutes() == list(range(-9, -3))
+    assert reports[0].error is None
+
+
+async def test_an_outage_without_end_is_reported() -> None:
+    """After the last attempt the series is given up, with the cause."""
+    world = HistoryWorld(options=BackfillOptions(attempts=3))
+    world.server.failing = {"BTCUSDT": Unavailable("no network")}
+    reports = await world.clock.finish(world.backfill.fetch([asked(-9)]))
+    assert isinstance(reports[0].error, Unavailable)
+    assert len(world.server.asked) == 3
+
+
+async def test_nothing_is_asked_before_a_known_listing() -> None:
+    """The instrument's listing time bounds the span from below."""
+    world = HistoryWorld()
+    listed = instrument("BTC", listed_time=minute(-14.5))
+    await world.clock.finish(world.backfill.fetch([asked(-10_000, of=listed)]))
+    assert world.minutes() == list(range(-15, -2))
+    assert len(world.server.asked) == 2
+
+
+async def test_an_unknown_listing_is_found_with_daily_candles() -> None:
+    """Years before the first candle cost a handful of requests, and no candle of the first day is missed."""
+    world = HistoryWorld(intervals=[Interval.M1, Interval.D1], page_rows=500)
+    world.server.listed_ms = to_ms(minute(-1_000))
+    await world.clock.finish(world.backfill.fetch([asked(-2_000_000)]))
+    assert world.minutes() == list(range(-1_000, -2))
+    assert len(world.server.asked) <= 9
+
+
+async def test_an_instrument_without_any_candle_costs_no_minutes() -> None:
+    """Not even a daily candle: there is nothing to fetch, and that is success."""
+    world = HistoryWorld(intervals=[Interval.M1, Interval.D1])
+    world.server.listed_ms = to_ms(minute(10_000))
+    reports = await world.clock.finish(world.backfill.fetch([asked(-50_000)]))
+    assert [(one.candles, one.error) for one in reports] == [(0, None)]
+    assert {interval for _, interval, _, _ in world.server.asked} == {"1d"}
+
+
+async def test_progress_ends_at_its_total() -> None:
+    """Never falls, and counts failed and skipped parts as done at the end."""
+    world = HistoryWorld(options=BackfillOptions(attempts=1))
+    world.server.failing = {"BADUSDT": Refused("no")}
+    told: list[Progress] = []
+    await world.clock.finish(world.backfill.fetch([asked(-50, of=BAD), asked(-60)], told.append))
+    assert told[-1] == Progress(2, 2, 48 + 58, 48 + 58)
+    assert [one.candles_done for one in told] == sorted(one.candles_done for one in told)
+
+
+async def test_no_more_series_than_allowed_are_fetched_at_once() -> None:
+    """With one slot, one series is done before the next begins."""
+    world = HistoryWorld(options=BackfillOptions(concurrency=1))
+    await world.clock.finish(world.backfill.fetch([asked(-30), asked(-30, of=ETH)]))
+    assert [symbol for symbol, *_ in world.server.asked] == ["BTCUSDT"] * 3 + ["ETHUSDT"] * 3
+
+
+async def test_nothing_asked_is_nothing_done() -> None:
+    """An empty list touches no network."""
+    world = HistoryWorld()
+    assert await world.backfill.fetch([]) == []
+    assert await world.clock.finish(world.backfill.fetch([asked(5)])) != []
+    assert world.server.asked == []
+
+
+@pytest.mark.parametrize("length", [1, 9, 10, 11, 20])
+async def test_every_length_is_covered_exactly_once(length: int) -> None:
+    """Page edges neither repeat nor lose a candle."""
+    world = HistoryWorld()
+    await world.clock.finish(world.backfill.fetch([asked(-100, -100 + length)]))
+    assert world.minutes() == list(range(-100, -100 + length))

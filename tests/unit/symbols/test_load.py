@@ -1,0 +1,59 @@
+"""How the instrument lists of an exchange are read."""
+
+import re
+from collections.abc import Mapping
+
+import pytest
+
+from streamer.domain.errors import MalformedAnswer, Unavailable
+from streamer.domain.instrument import Market
+from streamer.domain.interval import Interval
+from streamer.protocol.adapter import InstrumentPage
+from streamer.rest.client import RestOptions
+from streamer.rest.transport import RawAnswer
+from streamer.symbols.load import load_registry
+from tests.fakes.facts import Facts
+from tests.fakes.rest import MARKETS, AnsweringTransport, answer, instrument, make_adapter, make_client
+
+BTC, ETH, PERP = instrument("BTC"), instrument("ETH"), instrument("BTC", market=Market.LINEAR)
+
+
+def by_cursor(url: str, params: Mapping[str, str]) -> RawAnswer:
+    """The page of the number that the cursor names; the linear market may be down."""
+    assert re.search("/(spot|linear)/list$", url)
+    return answer(int(params["cursor"]))
+
+
+async def test_every_page_of_every_market_is_read() -> None:
+    """Cursors are followed to their end, and what was not understood is said."""
+    pages = {
+        Market.SPOT: [InstrumentPage((BTC,), "1"), InstrumentPage((ETH,), None, ("WEIRD",))],
+        Market.LINEAR: [InstrumentPage((PERP,))],
+    }
+    facts, adapter = Facts(), make_adapter(pages=pages)
+    client = make_client(adapter, AnsweringTransport(by_cursor), facts.recorder)
+    registry = await load_registry(client, adapter, MARKETS, facts.recorder)
+    assert registry.instruments == (BTC, PERP, ETH)
+    assert registry.intervals[Market.LINEAR] == {Interval.M1, Interval.H1}
+    assert facts.said("instruments_loaded") == 1
+
+
+async def test_a_market_that_is_away_leaves_no_registry() -> None:
+    """Half a list would call good symbols unknown."""
+
+    def answering(url: str, params: Mapping[str, str]) -> RawAnswer:
+        return answer(0, 503) if "linear" in url else by_cursor(url, params)
+
+    facts, adapter = Facts(), make_adapter(pages={Market.SPOT: [InstrumentPage((BTC,))]})
+    client = make_client(adapter, AnsweringTransport(answering), facts.recorder, options=RestOptions(attempts=1))
+    with pytest.raises(Unavailable):
+        await load_registry(client, adapter, MARKETS, facts.recorder)
+    assert facts.said("instruments_loaded") == 0
+
+
+async def test_a_list_that_turns_in_circles_is_given_up() -> None:
+    """A cursor that came before would be followed for ever."""
+    adapter = make_adapter(pages={Market.SPOT: [InstrumentPage((BTC,), "1"), InstrumentPage((ETH,), "1")]})
+    client = make_client(adapter, AnsweringTransport(by_cursor), Facts().recorder)
+    with pytest.raises(MalformedAnswer, match="does not end"):
+        await load_registry(client, adapter, [Market.SPOT], Facts().recorder)
