@@ -57,7 +57,7 @@ class Shared:
 class ExchangeService:
     """Follows one exchange. ``since`` says how far back history goes for series of which nothing is stored."""
 
-    def __init__(self, name: str, spellings: Sequence[str], shared: Shared, since: timedelta | None) -> None:
+    def __init__(self, name: str, spellings: Sequence[str], shared: Shared, since: timedelta) -> None:
         self.name = name
         self._spellings = spellings
         self._shared = shared
@@ -192,8 +192,8 @@ class ExchangeService:
         for series, one in self._chosen.items():
             if (newest := stored.get(series)) is not None:
                 asked.append(Asked(one, newest + one.interval.duration))
-            elif self._since is not None:
-                asked.append(Asked(one, started_time - self._since))
+            else:
+                asked.append(Asked(one, one.interval.floor(started_time) - self._since))
         backfill = Backfill(
             exchange=self.name,
             fetcher=self._fetcher,

@@ -55,7 +55,7 @@ class Service:
         self,
         settings: Settings,
         *,
-        since: timedelta | None = None,
+        since: timedelta = timedelta(0),
         mark: Mark | None = None,
         companion: Callable[[Database, Stop], Coroutine[None, None, None]] | None = None,
     ) -> None:

@@ -143,7 +143,7 @@ class _Watch:
         self._session = session
         self._report_healthy = report_healthy
         self._exchange = feed.adapter.name
-        self._settled = False
+        self._announced: set[Series] | None = None  # None until settled for the first time
 
     def frame_told(self, frame: bytes, events: Sequence[SessionEvent]) -> None:
         recorder = self._feed.recorder
@@ -162,13 +162,21 @@ class _Watch:
                     recorder.frame_unknown(self._exchange, event.kind, frame)
 
     def progressed(self) -> None:
-        if self._session.settled and not self._settled:
-            self._settled = True
-            series = self._session.confirmed()
-            self._feed.enter(self._shard, "live")
-            self._feed.recorder.connection_live(
-                self._exchange, self._shard.market.value, self._shard.number, len(series)
-            )
-            self._feed.listener.connection_settled(series)
+        if self._session.settled:
+            self._announce(self._session.confirmed())
         if self._session.healthy(self._feed.clock.monotonic()):
             self._report_healthy()
+
+    def _announce(self, delivered: Sequence[Series]) -> None:
+        """Tell which series are delivered from now on: at first all, later those that were refused until now."""
+        if self._announced is None:
+            self._announced = set()
+            self._feed.enter(self._shard, "live")
+            self._feed.recorder.connection_live(
+                self._exchange, self._shard.market.value, self._shard.number, len(delivered)
+            )
+        elif self._announced.issuperset(delivered):
+            return
+        new = [series for series in delivered if series not in self._announced]
+        self._announced.update(new)
+        self._feed.listener.connection_settled(new)

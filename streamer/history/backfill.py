@@ -96,8 +96,8 @@ class Backfill:
         A stream's closing frame holds the whole candle, also of one that was under way at that moment: the stream owes
         all candles that end later, and this owes all that ended before. So it fetches twice: at once what is settled,
         whether or not the stream is up; then, when the last candle that this owes is settled, over 60 s after its
-        end, the rest. With the stream confirmed at 12:34:56 and last stored 10:00 it fetches 10:01 to 12:32 or so at
-        once, and up to 12:33 at 12:35:00; the stream brings 12:34 at 12:35:00. Within five seconds before a boundary
+        end, the rest. With the stream confirmed at 12:34:30 and 10:00 stored last, it fetches 10:01 to 12:32 or so at
+        once, and up to 12:33 at 12:35:00; the stream brings 12:34 then. Within five seconds before a boundary
         it fetches one candle more, since the stream may have been late for its closing frame.
 
         What may help to be asked again is asked again without end, with growing pauses; what may not is reported.

@@ -1,7 +1,8 @@
 """Candles on their way to the database, bounded.
 
 Live candles never wait: when the buffer is full the oldest live ones give way, are counted and said. History waits for
-room instead, so that it can never push live candles out. What the flusher has taken and not yet stored still counts.
+room instead and never gives way: its sender takes it for stored, and would not send it again. It has at most half of
+the room, so that it can never push live candles out. What the flusher has taken and not yet stored still counts.
 """
 
 import asyncio
@@ -22,7 +23,8 @@ class Buffer:
     def __init__(self, capacity: int, recorder: Recorder) -> None:
         self._capacity = capacity
         self._recorder = recorder
-        self._queue: deque[Delivery] = deque()
+        self._live: deque[Delivery] = deque()
+        self._history: deque[Delivery] = deque()
         self._in_hand = 0
         self._stored: dict[Series, Candle] = {}
         self._changed = asyncio.Condition()
@@ -30,7 +32,7 @@ class Buffer:
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._queue) + self._in_hand
+        return len(self._live) + len(self._history) + self._in_hand
 
     def offer(self, delivery: Delivery) -> None:
         """Take a live candle at once. One equal to the series' last stored candle is counted and goes no further."""
@@ -40,30 +42,33 @@ class Buffer:
                 candle.series.exchange, candle.series.interval, delivery.source, Outcome.DUPLICATE, 1
             )
             return
-        if len(self) >= self._capacity and self._queue:
-            self._recorder.candles_dropped(self._queue.popleft().candle.series.exchange, 1)
-        self._queue.append(delivery)
+        if len(self) >= self._capacity and self._live:
+            self._recorder.candles_dropped(self._live.popleft().candle.series.exchange, 1)
+        self._live.append(delivery)
         self._filled.set()
 
     async def put(self, deliveries: Sequence[Delivery]) -> None:
-        """Take candles of history once there is room. Cancelling while waiting takes none of them."""
+        """Take candles of history once there is room, by parts if need be. Cancelling leaves out what still waits."""
+        room = max(1, int(self._capacity * _HISTORY_SHARE))
+        for first in range(0, len(deliveries), room):
+            await self._put_part(deliveries[first : first + room], room)
+
+    async def _put_part(self, part: Sequence[Delivery], room: int) -> None:
         async with self._changed:
-            await self._changed.wait_for(lambda: len(self) == 0 or len(self) + len(deliveries) <= self._history_room())
-            self._queue.extend(deliveries)
+            await self._changed.wait_for(lambda: len(self) + len(part) <= room)
+            self._history.extend(part)
             self._filled.set()
 
-    def _history_room(self) -> int:
-        return int(self._capacity * _HISTORY_SHARE)
-
     async def take(self, most: int) -> list[Delivery]:
-        """The oldest deliveries, at least one and at most ``most``; none only once closed and empty.
+        """The oldest deliveries, live ones first, at least one and at most ``most``; none only once closed and empty.
 
         They stay counted until ``settle``. Cancelling takes nothing.
         """
         await self._filled.wait()
-        batch = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+        batch = [self._live.popleft() for _ in range(min(most, len(self._live)))]
+        batch += [self._history.popleft() for _ in range(min(most - len(batch), len(self._history)))]
         self._in_hand += len(batch)
-        if not self._queue and not self._closed:
+        if not (self._live or self._history or self._closed):
             self._filled.clear()
         return batch
 
@@ -85,4 +90,4 @@ class Buffer:
 
     def count_by_exchange(self) -> Counter[str]:
         """What is queued, per exchange."""
-        return Counter(delivery.candle.series.exchange for delivery in self._queue)
+        return Counter(delivery.candle.series.exchange for queue in (self._live, self._history) for delivery in queue)

@@ -65,6 +65,7 @@ class FeedSession:
         self._topics = {subscription.series: topic for topic, subscription in self._subscriptions.items()}
         self._waiting: deque[tuple[tuple[str, ...], bool]] = deque()
         self._asked: dict[int, _Request] = {}
+        self._overdue: dict[int, set[str]] = {}  # first requests that may still be answered
         self._refused: dict[str, float] = {}  # topic -> when to ask again
         self._unsettled = set(self._subscriptions)  # WAITING or ASKED
         self._ids = count(1)
@@ -75,7 +76,7 @@ class FeedSession:
         self._probe_until_at: float | None = None
         self._proven = False  # a candle frame was seen, or a minute lived
         self._reconnect: str | None = None
-        self.changed = True  # due_at() may have moved nearer; the pump clears this
+        self.changed = True  # due_at(), settled or healthy may have changed; the pump clears this
         self._enqueue(list(self._subscriptions), last=False)
 
     @property
@@ -89,7 +90,7 @@ class FeedSession:
 
     def healthy(self, now_at: float) -> bool:
         """Whether the connection has proven to work: settled, and a candle frame seen or a minute lived."""
-        return self.settled and (self._proven or now_at - self._opened_at >= _HEALTHY_AFTER_S)
+        return self.settled and (self._proven or self._opened_at + _HEALTHY_AFTER_S <= now_at)
 
     # ------------------------------------------------------------ received
 
@@ -140,9 +141,10 @@ class FeedSession:
         return ()
 
     def _candle_arrived(self, series: Series) -> None:
-        self._proven = True
-        if self._unsettled or self._refused:
-            self._settle(self._topics[series])
+        topic = self._topics[series]
+        if not self._proven or topic in self._unsettled or topic in self._refused:
+            self._proven = self.changed = True
+            self._settle(topic)
 
     @staticmethod
     def _checked(event: CandleClosed, now_ms: int | None) -> CandleClosed | CandleRefused:
@@ -168,9 +170,9 @@ class FeedSession:
                 self._settle(event.topic)
             return
         request_id = event.request_id if event.request_id is not None else next(iter(self._asked), None)
-        request = self._asked.get(request_id) if request_id is not None else None
-        if request is not None:
-            for topic in list(request.topics):
+        if request_id is not None:
+            request = self._asked.get(request_id)
+            for topic in list(request.topics) if request is not None else self._overdue.pop(request_id, ()):
                 self._settle(topic)
 
     def _reject(self, event: SubscriptionRejected, now_at: float) -> list[SessionEvent]:
@@ -205,16 +207,19 @@ class FeedSession:
         messages: list[str | Ping] = []
         if self._heartbeat_due_at() <= now_at:
             messages.append(self._make_heartbeat(now_at))
-        if self._probe_until_at is None and now_at - self._received_at >= self._heartbeat.idle_limit_s:
+        if self._probe_until_at is None and self._received_at + self._heartbeat.idle_limit_s <= now_at:
             if not messages:
                 messages.append(self._make_heartbeat(now_at))
             self._probe_until_at = now_at + self._heartbeat.probe_s
-        if self._waiting and self._sendable_at <= now_at:
-            topics, last = self._waiting.popleft()
-            request_id = next(self._ids)
-            self._asked[request_id] = _Request(set(topics), now_at + self._limits.confirm_s, last)
-            self._sendable_at = now_at + self._limits.request_spacing_s
-            messages.append(self._stream.subscribe(topics, request_id))
+        while self._waiting and self._sendable_at <= now_at:
+            queued, last = self._waiting.popleft()
+            topics = [topic for topic in queued if topic in self._unsettled]  # others came alive in the meantime
+            if topics:
+                request_id = next(self._ids)
+                self._asked[request_id] = _Request(set(topics), now_at + self._limits.confirm_s, last)
+                self._sendable_at = now_at + self._limits.request_spacing_s
+                messages.append(self._stream.subscribe(topics, request_id))
+                break
         return messages
 
     def _make_heartbeat(self, now_at: float) -> str | Ping:
@@ -273,7 +278,7 @@ class FeedSession:
             raise ConnectionIdle(
                 f"nothing was received for {now_at - self._received_at:.0f} s, and no answer to a ping"
             )
-        if now_at - self._opened_at >= _HEALTHY_AFTER_S:
+        if self._opened_at + _HEALTHY_AFTER_S <= now_at:
             self._proven = True
         again = [topic for topic, again_at in self._refused.items() if again_at <= now_at]
         for topic in again:
@@ -286,4 +291,5 @@ class FeedSession:
             del self._asked[request_id]
             if request.last:
                 raise SubscriptionTimedOut(f"{len(request.topics)} subscriptions were not confirmed, asked twice")
+            self._overdue[request_id] = request.topics
             self._enqueue(sorted(request.topics), last=True)

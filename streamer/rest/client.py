@@ -22,6 +22,7 @@ from streamer.timing.server_time import ServerTime
 T = TypeVar("T")
 
 _OK = 200
+_LONGEST_USAGE = 9  # digits; Python refuses to read thousands of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,6 @@ class RestClient:
 
     def _note_usage(self, limiter: PoolLimiter, headers: Mapping[str, str], left_at: float) -> None:
         used = headers.get(limiter.pool.usage_header or "", "")
-        if used.isascii() and used.isdigit():
+        if used.isascii() and used.isdigit() and len(used) <= _LONGEST_USAGE:
             limiter.observe_used(int(used), left_at)
         self._recorder.rest_weight_used(limiter.pool.name, limiter.used_ratio())

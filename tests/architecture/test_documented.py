@@ -1,6 +1,7 @@
 """The reference pages and the code say the same: every metric and setting, with labels, types and defaults."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import product
@@ -124,3 +125,30 @@ def test_the_addresses_on_the_page_are_those_of_the_code(row: list[str]) -> None
     """Who must open a firewall can trust the page."""
     exchange, market, ws, rest = (_words(cell)[0] for cell in row)
     assert Settings().bases(exchange)[Market(market)] == (ws, rest)
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """Decision 0011 lists what the project depends on, and nothing else."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    names = {re.split(r"[^A-Za-z0-9_.-]", line)[0] for line in lines} - {project["name"]}
+    reasons = {
+        _words(package)[0]: reason for package, reason in _rows("decisions/0011-dependencies", "package", "reason")
+    }
+    assert set(reasons) == names
+    assert all(reasons.values())
+
+
+def test_every_decision_is_listed() -> None:
+    """The list of decisions has every page, by its number."""
+    folder = ROOT / "docs" / "decisions"
+    listed = set(re.findall(r"\((\d{4}-[a-z-]+\.md)\)", (folder / "README.md").read_text(encoding="utf-8")))
+    assert listed == {page.name for page in folder.glob("[0-9]*.md")}
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """A page that was renamed is not linked to by its old name."""
+    for page in [*(ROOT / "docs").rglob("*.md"), ROOT / "CHANGELOG.md"]:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -28,6 +28,7 @@ class HistoryServer:
     absent: set[int] = field(default_factory=set)
     open_flags: set[int] = field(default_factory=set)  # open times that the exchange itself flags as not closed
     failing: dict[str, HistoryError] = field(default_factory=dict)  # by native symbol
+    refused: dict[str, int] = field(default_factory=dict)
     generous: bool = False
     ahead_s: float = 0.0
     asked: list[tuple[str, str, int, int]] = field(default_factory=list)  # symbol, interval, first and last open time
@@ -53,7 +54,7 @@ class HistoryServer:
                 for open_ms in range(max(first_ms, interval.floor_ms(self.listed_ms)), last_ms + 1, step)
                 if open_ms <= now_ms and open_ms not in self.absent
             ],
-            "refused": {},
+            "refused": self.refused,
         })  # fmt: skip
 
 

@@ -44,12 +44,12 @@ class MemoryStore:
                 contested.append(delivery)
         return WriteReport(counts, tuple(contested), tuple(rejected))
 
-    async def newest(self, series: Sequence[Series]) -> Mapping[Series, datetime]:
-        """The newest stored open time of each of ``series`` that has any."""
+    async def newest(self, series: Sequence[Series], ended_by: datetime | None = None) -> Mapping[Series, datetime]:
+        """The newest stored open time of each of ``series`` that has any; of candles that ended by then, if given."""
         self._answer()
         newest: dict[Series, datetime] = {}
         for one, open_time in self.rows:
-            if one in series:
+            if one in series and (ended_by is None or open_time + one.interval.duration <= ended_by):
                 newest[one] = max(open_time, newest.get(one, open_time))
         return newest
 

@@ -39,7 +39,9 @@ LIMITS = StreamLimits(
     connect_spacing_s=1.0,
     confirm_s=10.0,
 )
-HEARTBEAT = Heartbeat(every_s=20.0, when_idle=False, idle_limit_s=30.0, probe_s=10.0, make=lambda number: f"ping {number}")
+HEARTBEAT = Heartbeat(
+    every_s=20.0, when_idle=False, idle_limit_s=30.0, probe_s=10.0, make=lambda number: f"ping {number}"
+)
 START_MS = 1_700_000_000_000 // 60_000 * 60_000  # the boundary before a fake clock's first instant
 
 

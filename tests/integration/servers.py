@@ -31,7 +31,7 @@ PLAIN = "postgresql"
 TIMESCALE = "timescaledb"
 
 _TIMESCALE_HOME = Path(os.environ.get("STREAMER_TEST_TIMESCALE_HOME", "/opt/streamer/timescaledb"))
-_TIMESCALE_IMAGE = "timescale/timescaledb:latest-pg18"
+_TIMESCALE_IMAGE = "timescale/timescaledb:2.29.2-pg18"
 _TIMESCALE_OPTIONS = {
     "shared_preload_libraries": "timescaledb",
     "timescaledb.telemetry_level": "off",

@@ -146,6 +146,14 @@ class SinkSuite:
         assert {series[0]: START, series[1]: old, five.candle.series: START - 5 * MINUTE} == newest
         assert await store.reader.newest([]) == {}
 
+    async def test_the_newest_that_ended_by_a_time(self, store: Subject) -> None:
+        """A candle counts from its end on; candles after it do not hide an older one."""
+        await store.sink.write([delivery("A", START), delivery("A", START + MINUTE)])
+        series = delivery("A").candle.series
+        assert await store.reader.newest([series], START + 2 * MINUTE) == {series: START + MINUTE}
+        assert await store.reader.newest([series], START + MINUTE) == {series: START}
+        assert await store.reader.newest([series], START) == {}
+
     async def test_candles_come_in_pages(self, store: Subject) -> None:
         """The end is excluded, the order is by open time, the number is limited."""
         batch: list[Delivery] = [delivery("A", START + minute * MINUTE) for minute in range(5)]

@@ -136,9 +136,10 @@ def test_what_is_mounted_exists(name: str) -> None:
 
 
 def test_the_database_is_set_up_in_order() -> None:
-    """Roles are made before they get rights and passwords."""
+    """What only a superuser may do is done first, and roles are made before they get rights and passwords."""
     scripts = [mount.split(":") for mount in SERVICES["timescaledb"]["volumes"] if "initdb.d" in mount]
     assert [source.rpartition("/")[2] for source, target, _ in sorted(scripts, key=lambda parts: parts[1])] == [
+        "create_extension.sql",
         "create_roles.sql",
         "grant_database.sql",
         "passwords.sql",

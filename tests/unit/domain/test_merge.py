@@ -32,7 +32,15 @@ PAIRS = list(product(Source, Source))
 @pytest.mark.parametrize(("stored", "new"), PAIRS)
 @pytest.mark.parametrize(
     "change",
-    [{"open": 2.5}, {"high": 5.0}, {"low": 0.5}, {"close": 2.0}, {"volume": 6.0}, {"quote_volume": 16.0}, {"trades": 8}],
+    [
+        {"open": 2.5},
+        {"high": 5.0},
+        {"low": 0.5},
+        {"close": 2.0},
+        {"volume": 6.0},
+        {"quote_volume": 16.0},
+        {"trades": 8},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_a_candle_that_differs_meets_the_table(stored: Source, new: Source, change: dict[str, Any]) -> None:

@@ -71,6 +71,15 @@ async def test_a_candle_that_the_exchange_has_not_closed_is_left_out() -> None:
     assert world.minutes() == [-5, -4]
 
 
+async def test_impossible_candles_are_counted() -> None:
+    """What the adapter refused is a fact of the series, and the rest of the page is kept."""
+    world = HistoryWorld()
+    world.server.refused = {"price_order": 2}
+    await world.clock.finish(world.backfill.fetch([asked(-5)]))
+    assert world.facts.metric("candles_rejected_total", exchange="test", reason="price_order") == 2
+    assert world.minutes() == [-5, -4, -3]
+
+
 async def test_bounds_between_boundaries_keep_what_opens_inside() -> None:
     """Candles that open at or after ``since`` and before ``until``."""
     world = HistoryWorld()

@@ -1,0 +1,67 @@
+"""How the exchanges count requests and connects, and what they say to too many."""
+
+import orjson
+
+from streamer.simulator.answering import Cost
+from streamer.simulator.limits import ConnectLimits, RestLimits
+
+
+def test_binance_counts_weight_by_its_clocks_minute() -> None:
+    """The usage header grows to the limit, then 429 says how long to wait; the next minute begins at nothing."""
+    limits = RestLimits()
+    cost = Cost("binance futures", 10)
+    verdicts = [limits.judge("binance", cost, 1_000.0) for _ in range(241)]
+    assert [one.headers["X-MBX-USED-WEIGHT-1M"] for one in verdicts[:2]] == ["10", "20"]
+    assert verdicts[239].refusal is None
+    refusal = verdicts[240].refusal
+    assert refusal is not None
+    assert (refusal.status, orjson.loads(refusal.body)["code"]) == (429, -1003)
+    assert 0 < int(refusal.headers["Retry-After"]) <= 60
+    assert limits.judge("binance", Cost("binance spot"), 1_000.0).refusal is None
+    assert limits.judge("binance", cost, 1_020.0).headers == {"X-MBX-USED-WEIGHT-1M": "10"}
+
+
+def test_binance_bans_who_goes_on() -> None:
+    """Asking on in spite of 429 brings 418, for two minutes."""
+    limits = RestLimits()
+    limits.judge("binance", Cost("binance spot", 6_000), 960.0)
+    statuses = [_status(limits.judge("binance", Cost("binance spot"), 961.0).refusal) for _ in range(12)]
+    assert statuses == [429] * 10 + [418] * 2
+    assert _status(limits.judge("binance", Cost("binance spot"), 1_080.0).refusal) == 418
+    assert limits.judge("binance", Cost("binance spot"), 1_082.0).refusal is None
+
+
+def test_bybit_refuses_for_ten_minutes() -> None:
+    """600 requests in five seconds are fine; the next is 403, and so is everything for ten minutes."""
+    limits = RestLimits()
+    cost = Cost("bybit")
+    assert all(limits.judge("bybit", cost, 100.0).refusal is None for _ in range(600))
+    refusal = limits.judge("bybit", cost, 104.9).refusal
+    assert refusal is not None
+    assert (refusal.status, refusal.body) == (403, b"access too frequent")
+    assert limits.judge("bybit", cost, 700.0).refusal is not None
+    assert limits.judge("bybit", cost, 705.0).refusal is None
+
+
+def test_okx_counts_two_seconds_an_endpoint() -> None:
+    """40 for candles, 20 for history; after the window it goes on."""
+    limits = RestLimits()
+    for name, most in (("candles", 40), ("history-candles", 20)):
+        cost = Cost(f"okx {name}")
+        assert all(limits.judge("okx", cost, 1.0).refusal is None for _ in range(most))
+        refusal = limits.judge("okx", cost, 2.9).refusal
+        assert refusal is not None
+        assert orjson.loads(refusal.body)["code"] == "50011"
+        assert limits.judge("okx", cost, 3.1).refusal is None
+
+
+def test_connects_are_counted_by_exchange() -> None:
+    """OKX allows three a second, Binance 300 in five minutes."""
+    limits = ConnectLimits()
+    assert [limits.admit("okx", 0.0) for _ in range(4)] == [True, True, True, False]
+    assert limits.admit("okx", 1.0)
+    assert sum(limits.admit("binance", 0.0) for _ in range(400)) == 300
+
+
+def _status(refusal: object) -> int | None:
+    return getattr(refusal, "status", None)

@@ -1,0 +1,73 @@
+"""What happens to the news of a feed."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from streamer.domain.candle import Delivery, Source
+from streamer.domain.series import Series
+from streamer.ingest.buffer import Buffer
+from streamer.ingest.pipeline import Pipeline
+from streamer.timing.server_time import ServerTime
+from tests.fakes.clock import FakeClock
+from tests.fakes.facts import Facts
+from tests.fakes.toy_exchange import START_MS, candle_of, series_of
+
+AHEAD_S = 100.0
+
+
+class Stage:
+    """A pipeline over a clock that the exchange's is ahead of."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.facts = Facts()
+        self.buffer = Buffer(10, self.facts.recorder)
+        self.server_time = ServerTime(self.clock)
+        local = self.clock.time()
+        self.server_time.measured(local, local, local + AHEAD_S)
+        self.doubts = 0
+        self.settled: list[Series] = []
+        self.pipeline = Pipeline(
+            self.buffer,
+            clock=self.clock,
+            server_time=self.server_time,
+            recorder=self.facts.recorder,
+            clock_doubted=self._doubt,
+            settled=self._settle,
+        )
+
+    def _doubt(self) -> None:
+        self.doubts += 1
+
+    def _settle(self, series: Sequence[Series]) -> None:
+        self.settled += series
+
+
+async def test_a_candle_is_stamped_with_the_exchanges_time_and_buffered() -> None:
+    """Received by the exchange's clock, waiting by ours; counted on the way."""
+    stage = Stage()
+    await stage.clock.advance(20.0)
+    stage.pipeline.candle_closed(candle_of("a"), None)
+    received_time = datetime.fromtimestamp(1_700_000_000 + 20 + AHEAD_S, UTC)
+    assert await stage.buffer.take(5) == [Delivery(candle_of("a"), Source.WS, received_time, 20.0)]
+    assert stage.facts.metric("candles_received_total", exchange="test", interval="1m") == 1
+    late_s = received_time.timestamp() - (START_MS / 1_000 + 60)
+    assert stage.facts.metric("close_to_received_seconds_sum") == pytest.approx(late_s)
+
+
+@pytest.mark.parametrize(("off_s", "doubts"), [(0.0, 0), (1.9, 0), (-1.9, 0), (2.1, 1), (-2.1, 1)])
+def test_a_stamp_that_disagrees_raises_a_doubt(off_s: float, doubts: int) -> None:
+    """Over two seconds off, the exchange's time is measured again; the candle is buffered all the same."""
+    stage = Stage()
+    stage.pipeline.candle_closed(candle_of("a"), int((stage.server_time.time() + off_s) * 1_000))
+    assert stage.doubts == doubts
+    assert len(stage.buffer) == 1
+
+
+def test_series_that_are_live_are_passed_on() -> None:
+    """Whoever fetches history learns from when it need not."""
+    stage = Stage()
+    stage.pipeline.connection_settled([series_of("a"), series_of("b")])
+    assert stage.settled == [series_of("a"), series_of("b")]

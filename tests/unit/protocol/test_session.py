@@ -1,0 +1,396 @@
+"""The conversation, transition by transition. The exchange is the toy one, whose frames are plain words."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from streamer.domain.errors import ConnectionIdle, FeedError, ReconnectAsked, SubscriptionTimedOut
+from streamer.domain.events import (
+    CandleClosed,
+    CandleRefused,
+    FrameIgnored,
+    NoticeReceived,
+    SeriesRefused,
+    SessionEvent,
+)
+from streamer.protocol.adapter import Heartbeat, Ping, StreamLimits
+from streamer.protocol.session import FeedSession
+from tests.fakes.toy_exchange import (
+    HEARTBEAT,
+    LIMITS,
+    START_MS,
+    candle_of,
+    make_stream,
+    series_of,
+    subscriptions,
+)
+
+HOUR_S = 3_600.0
+SEVEN = tuple("abcdefg")
+
+
+class Talk:
+    """A session and the time, which moves to each moment that the session asks for."""
+
+    def __init__(self, *topics: str, limits: StreamLimits = LIMITS, heartbeat: Heartbeat = HEARTBEAT) -> None:
+        self.session = FeedSession(make_stream(limits, heartbeat), subscriptions(*topics), 0.0)
+        self.now_at = 0.0
+        self.sent: list[tuple[float, str | Ping]] = []
+        self.told: list[SessionEvent] = []
+        self._attend()
+
+    def _attend(self) -> None:
+        self.session.wake(self.now_at)
+        self.sent += [(self.now_at, message) for message in self.session.to_send(self.now_at)]
+        assert self.session.due_at() > self.now_at
+
+    def hear(self, *frames: str, now_ms: int | None = None) -> None:
+        """Frames arrive now."""
+        for frame in frames:
+            self.told += self.session.frame_received(frame.encode(), self.now_at, now_ms)
+            if self.session.changed:
+                self.session.changed = False
+                self._attend()
+
+    def wait(self, seconds: float, hear: str | None = None, every_s: float = 1.0) -> None:
+        """Time passes, with ``hear`` arriving every so often."""
+        end_at, next_at = self.now_at + seconds, self.now_at + every_s
+        while (moment_at := min(self.session.due_at(), next_at if hear else end_at, end_at)) < end_at or (
+            self.session.due_at() <= end_at
+        ):
+            self.now_at = moment_at
+            if hear and moment_at == next_at:
+                self.hear(hear)
+                next_at += every_s
+            else:
+                self._attend()
+        self.now_at = end_at
+
+    def requests(self) -> list[str]:
+        """The subscribe requests sent so far."""
+        return [str(message) for _, message in self.sent if str(message).startswith("subscribe")]
+
+    def confirmed(self) -> list[str]:
+        """The topics that are delivered."""
+        return [series.symbol.removesuffix("-USDT").lower() for series in self.session.confirmed()]
+
+
+# ---------------------------------------------------------------- confirming
+
+
+@pytest.mark.parametrize("answers", [["ack 1"], ["ack"], ["ack-topic a", "ack-topic b"], ["forming a", "closed b 0"]])
+def test_a_topic_is_confirmed_by_any_kind_of_answer(answers: Sequence[str]) -> None:
+    """By the request's number, as the oldest request, by name, or by a candle that is faster than its answer."""
+    talk = Talk("a", "b")
+    assert talk.requests() == ["subscribe 1 a,b"]
+    assert not talk.session.settled
+    talk.hear(*answers)
+    assert talk.session.settled
+    assert talk.confirmed() == ["a", "b"]
+
+
+def test_an_answer_without_a_number_is_for_the_oldest_request() -> None:
+    """Answers come in the order of the requests."""
+    talk = Talk(*SEVEN, "h")
+    talk.wait(1.0)
+    talk.hear("ack")
+    assert talk.confirmed() == list(SEVEN)
+
+
+@pytest.mark.parametrize("frame", ["ack 99", "ack-topic z", "reject 99", "reject-topic z", "closed z 0", "gibberish"])
+def test_a_frame_about_something_else_settles_nothing(frame: str) -> None:
+    """Unknown numbers and topics are no answer to ours."""
+    talk = Talk("a", "b")
+    talk.wait(1.0)
+    talk.session.frame_received(frame.encode(), talk.now_at, None)
+    assert not talk.session.settled
+    assert talk.confirmed() == []
+
+
+def test_half_an_answer_settles_half() -> None:
+    """A topic confirmed by name leaves the others of its request open, and only those are asked for again."""
+    talk = Talk("a", "b")
+    talk.hear("ack-topic a")
+    assert talk.confirmed() == ["a"]
+    talk.wait(LIMITS.confirm_s)
+    assert talk.requests() == ["subscribe 1 a,b", "subscribe 2 b"]
+
+
+def test_an_unanswered_topic_is_asked_for_once_more_and_then_ends_the_connection() -> None:
+    """The second silence is the end, however much else arrives: the deadline is absolute."""
+    talk = Talk("a", "b")
+    talk.hear("ack-topic a")
+    with pytest.raises(SubscriptionTimedOut):
+        talk.wait(60.0, hear="forming a", every_s=0.5)
+    assert talk.requests() == ["subscribe 1 a,b", "subscribe 2 b"]
+    assert 2 * LIMITS.confirm_s <= talk.now_at < 2 * LIMITS.confirm_s + 1
+
+
+def test_an_answer_to_the_second_request_is_in_time() -> None:
+    """A lost confirmation costs one more request and nothing else."""
+    talk = Talk("a")
+    talk.wait(LIMITS.confirm_s)
+    talk.hear("ack 2")
+    assert talk.session.settled
+    talk.wait(15.0)
+
+
+def test_a_late_answer_to_the_first_request_counts() -> None:
+    """An exchange that needs longer than our patience has answered all the same."""
+    talk = Talk("a", "b")
+    talk.wait(LIMITS.confirm_s + 2)
+    talk.hear("ack 1")
+    assert talk.session.settled
+    assert talk.confirmed() == ["a", "b"]
+    talk.wait(15.0)
+
+
+def test_a_topic_that_came_alive_while_waiting_its_turn_is_not_asked_for_again() -> None:
+    """Its candle answers for it, so that a lost confirmation of a needless request ends nothing."""
+    talk = Talk(*SEVEN, "h", limits=replace(LIMITS, request_spacing_s=7.0))
+    talk.wait(LIMITS.confirm_s)  # the first request is overdue; its turn comes at 14 s, by the pace
+    talk.hear("ack 2", *(f"forming {topic}" for topic in SEVEN))
+    talk.wait(19.0)
+    assert len(talk.requests()) == 2
+    assert talk.session.settled
+
+
+# ---------------------------------------------------------------- refusing
+
+
+def test_a_named_refusal_stops_only_its_topic() -> None:
+    """The others of the request go on; the refusal is told once."""
+    talk = Talk("a", "b")
+    talk.hear("reject-topic a", "ack 1")
+    assert talk.told == [SeriesRefused(series_of("a"), "no")]
+    assert talk.session.settled
+    assert talk.confirmed() == ["b"]
+
+
+def test_an_unnamed_refusal_is_halved_until_the_culprit_is_alone() -> None:
+    """One bad topic among seven is found; the six others live."""
+    talk = Talk(*SEVEN)
+    answered = 0
+    while not talk.session.settled:
+        for request in talk.requests()[answered:]:
+            answered += 1
+            _, number, topics = request.split(" ")
+            talk.hear(f"reject {number}" if "e" in topics.split(",") else f"ack {number}")
+        talk.wait(1.0)
+    assert talk.told == [SeriesRefused(series_of("e"), "no")]
+    assert talk.confirmed() == list("abcdfg")
+    assert len(talk.requests()) <= 7
+
+
+def test_a_refusal_without_a_number_is_for_the_only_request_on_its_way() -> None:
+    """With one request out there is no doubt."""
+    talk = Talk("a")
+    talk.hear("reject")
+    assert talk.told == [SeriesRefused(series_of("a"), "no")]
+
+
+def test_a_refusal_that_could_be_for_either_request_is_only_told() -> None:
+    """With two requests out nothing is guessed."""
+    talk = Talk(*SEVEN, "h")
+    talk.wait(1.0)
+    talk.hear("reject")
+    assert talk.told == [NoticeReceived("no")]
+    assert not talk.session.settled
+
+
+def test_a_refused_topic_is_asked_for_again_after_an_hour() -> None:
+    """Not before, and then by itself; the live ones are left alone."""
+    talk = Talk("a", "b")
+    talk.hear("reject-topic a", "ack 1")
+    talk.wait(HOUR_S - 1, hear="pong", every_s=10.0)
+    assert len(talk.requests()) == 1
+    talk.wait(1.5)
+    assert talk.requests()[1].endswith(" a")
+    talk.hear("ack-topic a")
+    assert talk.confirmed() == ["a", "b"]
+
+
+def test_a_refusal_about_pace_refuses_nobody_and_asks_again_after_half_a_minute() -> None:
+    """It is a notice, and the same topics go out again."""
+    talk = Talk("a", "b")
+    talk.hear("busy 1")
+    assert talk.told == [NoticeReceived("slower")]
+    assert talk.confirmed() == []
+    talk.wait(31.0, hear="pong", every_s=10.0)
+    assert len(talk.requests()) == 2
+    assert sorted(talk.requests()[1].split(" ")[2].split(",")) == ["a", "b"]
+
+
+def test_a_refused_topic_that_sends_candles_all_the_same_is_live() -> None:
+    """Evidence beats words."""
+    talk = Talk("a", "b")
+    talk.hear("reject-topic a", "ack 1", "closed a 0")
+    assert talk.confirmed() == ["a", "b"]
+
+
+# ---------------------------------------------------------------- asking
+
+
+def test_requests_stay_within_the_count_and_the_pace() -> None:
+    """Seven topics at most in a request, half a second at least between two."""
+    topics = [f"t{number}" for number in range(20)]
+    talk = Talk(*topics)
+    talk.wait(5.0)
+    asked = [request.split(" ")[2].split(",") for request in talk.requests()]
+    assert [len(part) for part in asked] == [7, 7, 6]
+    assert [topic for part in asked for topic in part] == topics
+    instants = [at for at, _ in talk.sent]
+    assert all(b - a >= LIMITS.request_spacing_s for a, b in zip(instants, instants[1:], strict=False))
+
+
+def test_requests_stay_within_the_size() -> None:
+    """A request that would be too long in bytes is cut; a single topic that is too long goes alone."""
+    topics = ["é" * 20, "b", "c" * 300, "d"]
+    talk = Talk(*topics, limits=replace(LIMITS, request_bytes=80))
+    talk.wait(5.0)
+    asked = [request.split(" ")[2].split(",") for request in talk.requests()]
+    assert asked == [["é" * 20, "b"], ["c" * 300], ["d"]]
+
+
+# ---------------------------------------------------------------- staying alive
+
+
+def test_a_heartbeat_that_is_always_sent_ignores_traffic() -> None:
+    """Every 20 s, however much arrives."""
+    talk = Talk("a")
+    talk.hear("ack 1")
+    talk.wait(65.0, hear="forming a")
+    assert [at for at, message in talk.sent if str(message).startswith("ping")] == [20.0, 40.0, 60.0]
+
+
+def test_a_heartbeat_for_idle_times_waits_for_silence() -> None:
+    """Traffic postpones it; silence brings it, as a control frame where the exchange has no text for it."""
+    talk = Talk("a", heartbeat=Heartbeat(every_s=15.0, when_idle=True, idle_limit_s=60.0))
+    talk.hear("ack 1")
+    talk.wait(100.0, hear="forming a", every_s=5.0)
+    assert len(talk.sent) == 1
+    talk.wait(40.0)
+    assert talk.sent[1:] == [(110.0, Ping.CONTROL), (125.0, Ping.CONTROL), (140.0, Ping.CONTROL)]
+
+
+def test_silence_is_probed_once_and_then_ends_the_connection() -> None:
+    """After the idle limit one probe, after its time the end."""
+    talk = Talk("a")
+    talk.hear("ack 1")
+    with pytest.raises(ConnectionIdle):
+        talk.wait(100.0)
+    assert talk.now_at == HEARTBEAT.idle_limit_s + HEARTBEAT.probe_s
+    assert [at for at, message in talk.sent if str(message).startswith("ping")] == [20.0, 30.0]
+
+
+@pytest.mark.parametrize("life", ["frame", "control"])
+def test_anything_at_all_is_a_sign_of_life(life: str) -> None:
+    """A frame that nobody understands and a control frame both answer the probe."""
+    talk = Talk("a")
+    talk.hear("ack 1")
+    talk.wait(35.0)
+    if life == "frame":
+        talk.session.frame_received(b"gibberish", talk.now_at, None)
+    else:
+        talk.session.control_received(talk.now_at)
+    talk.wait(29.0)
+    with pytest.raises(ConnectionIdle):
+        talk.wait(60.0)
+    assert talk.now_at == 35.0 + HEARTBEAT.idle_limit_s + HEARTBEAT.probe_s
+
+
+def test_an_announced_end_is_told_and_obeyed() -> None:
+    """The announcement goes out as a notice and the connection ends with its text."""
+    talk = Talk("a")
+    with pytest.raises(ReconnectAsked, match="upgrade"):
+        talk.hear("ack 1", "leaving upgrade")
+    assert talk.session.frame_received(b"leaving again", 0.0, None) == [NoticeReceived("again", reconnect=True)]
+
+
+def test_the_session_rests_between_its_moments_at_awkward_instants() -> None:
+    """Instants that doubles cannot add exactly make no moment that comes back for ever."""
+    for start_at in (0.1, 1e5 + 0.1, 123_456.789, 1e7 / 3):
+        for idle_limit_s in (0.7, 30.1, 1 / 3):
+            beat = Heartbeat(every_s=0.3, when_idle=True, idle_limit_s=idle_limit_s, probe_s=0.1)
+            session = FeedSession(make_stream(heartbeat=beat), subscriptions("a"), start_at)
+            now_at = start_at
+            with pytest.raises(FeedError):
+                for _ in range(500):
+                    session.wake(now_at)
+                    session.to_send(now_at)
+                    assert session.due_at() > now_at
+                    now_at = session.due_at()
+
+
+# ---------------------------------------------------------------- candles and frames
+
+
+def test_a_closed_candle_is_told() -> None:
+    """With the exchange's time known or not."""
+    talk = Talk("a")
+    talk.hear("ack 1", "closed a 0")
+    talk.hear("closed a 1", now_ms=START_MS + 60_000)
+    assert talk.told == [CandleClosed(candle_of("a", 0)), CandleClosed(candle_of("a", 1))]
+
+
+@pytest.mark.parametrize(("early_ms", "refused"), [(-1, False), (2_000, False), (2_001, True), (10**9, True)])
+def test_a_candle_from_the_future_is_refused(early_ms: int, refused: bool) -> None:
+    """One that opens more than two seconds after the exchange's now cannot be closed."""
+    talk = Talk("a")
+    talk.hear("closed a 0", now_ms=START_MS - early_ms)
+    expected = CandleRefused(series_of("a"), START_MS, "future") if refused else CandleClosed(candle_of("a", 0))
+    assert talk.told == [expected]
+
+
+@pytest.mark.parametrize(
+    ("frame", "kind"), [(b"gibberish", "not_json"), (b"other", "other"), (b"x" * (4 * 2**20 + 1), "oversized")]
+)
+def test_a_frame_that_says_nothing_is_counted_by_kind(frame: bytes, kind: str) -> None:
+    """It never ends the conversation."""
+    talk = Talk("a")
+    assert list(talk.session.frame_received(frame, 0.0, None)) == [FrameIgnored(kind)]
+
+
+def test_an_impossible_candle_passes_with_its_reason() -> None:
+    """It is told for counting and proves nothing."""
+    talk = Talk("a")
+    talk.hear("ack 1", "impossible a")
+    assert talk.told == [CandleRefused(series_of("a"), 0, "price_order")]
+    assert not talk.session.healthy(0.0)
+
+
+# ---------------------------------------------------------------- health
+
+
+def test_health_is_every_topic_settled_and_a_candle_seen() -> None:
+    """A confirmation alone is not enough, a candle of one of two topics neither."""
+    talk = Talk("a", "b")
+    talk.hear("forming a")
+    assert not talk.session.healthy(1.0)
+    talk.hear("ack-topic b")
+    assert talk.session.healthy(1.0)
+
+
+def test_a_minute_of_life_is_health_too() -> None:
+    """Thin series may have no candle frame for a while."""
+    talk = Talk("a")
+    talk.hear("ack 1")
+    talk.wait(59.0, hear="pong", every_s=10.0)
+    assert not talk.session.healthy(talk.now_at)
+    talk.wait(1.0)
+    assert talk.session.healthy(talk.now_at)
+
+
+@pytest.mark.parametrize("frames", [["ack 1", "forming a"], ["forming a"]])
+def test_news_of_health_rings_the_bell(frames: Sequence[str]) -> None:
+    """The pump is told at once when a candle settles the conversation or proves it healthy."""
+    session = FeedSession(make_stream(), subscriptions("a"), 0.0)
+    session.to_send(0.0)
+    for frame in frames:
+        session.changed = False
+        session.frame_received(frame.encode(), 0.0, None)
+    assert session.changed
+    session.changed = False
+    session.frame_received(b"forming a", 1.0, None)
+    assert not session.changed
