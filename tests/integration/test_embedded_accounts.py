@@ -15,7 +15,7 @@ import pytest
 
 from streamer.domain.errors import StartError
 from streamer.store.embedded import EmbeddedServer, remove_embedded, start_embedded
-from streamer.store.embedded_installation import find_installation
+from streamer.store.embedded.installation import find_installation
 from tests.integration.servers import data_folder
 from tests.paths import ROOT
 

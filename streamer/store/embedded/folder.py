@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.domain.errors import StartError
-from streamer.store.embedded_account import Account, account_for, account_of, can_enter
+from streamer.store.embedded.account import Account, account_for, account_of, can_enter
 
 _STATE = Path("/var/lib/streamer")
 _POINTER = "postgresql.location"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from streamer.domain.errors import StartError
-from streamer.store.embedded_account import Account
+from streamer.store.embedded.account import Account
 from streamer.timing.clock import SystemClock
 
 WORLD = SystemClock()  # PostgreSQL lives in the world's time, whatever clock the service runs on

@@ -12,10 +12,10 @@ from pathlib import Path
 import asyncpg
 
 from streamer.domain.errors import StartError
-from streamer.store.embedded_cluster import SUPERUSER, Cluster
-from streamer.store.embedded_folder import find_home, lock, make_home, remove_home
-from streamer.store.embedded_installation import find_installation, prepare
-from streamer.store.embedded_orphan import find_running
+from streamer.store.embedded.cluster import SUPERUSER, Cluster
+from streamer.store.embedded.folder import find_home, lock, make_home, remove_home
+from streamer.store.embedded.installation import find_installation, prepare
+from streamer.store.embedded.orphan import find_running
 
 DATABASE = "streamer"
 

