@@ -44,9 +44,7 @@ async def _simulate(options: SimulatorOptions, clock_rate: float, settings: Path
             text = yaml.safe_dump(tree, sort_keys=False)
             if settings is not None:
                 await asyncio.to_thread(settings.write_text, text)
-                click.echo(
-                    f"streamer simulate: settings written to {settings}; streamer run --allow-simulated --config {settings}"
-                )
+                click.echo(f"settings written; now: streamer run --allow-simulated --config {settings}")
             else:
                 click.echo(text)
             await simulator.run_until(stop.asked)

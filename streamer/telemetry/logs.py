@@ -10,7 +10,7 @@ import structlog
 
 
 def configure_logs(
-    stream: TextIO, level: str = "info", json: bool | None = None
+    stream: TextIO, level: str = "info", *, json: bool | None = None
 ) -> structlog.typing.FilteringBoundLogger:
     """The logger of the process, writing to ``stream``; ``json`` None means: unless the stream is a terminal."""
     as_json = not stream.isatty() if json is None else json

@@ -9,6 +9,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from streamer import __version__
+from streamer.domain.errors import FeedError
 
 _LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _ROWS = (1, 10, 50, 100, 500, 1_000, 2_500, 5_000, 10_000)
@@ -67,3 +68,12 @@ class Metrics:
         self.clock_offset = gauge("clock_offset_seconds", "The exchange's time less ours.", "exchange")
         self.loop_lag = gauge("loop_lag_seconds", "How late the event loop wakes.")
         gauge("build_info", "The version that runs.", "version").labels(__version__).set(1)
+
+    def begin_at_zero(self, exchange: str) -> None:
+        """Show the exchange's counters from the start: Prometheus does not see a counter's first step from nothing."""
+        for reason in (error.reason for error in FeedError.__subclasses__()):
+            self.ws_reconnects.labels(exchange, reason)
+        for counter in (self.ws_messages, self.candles_duplicate, self.candles_revised, self.candles_disagreed):
+            counter.labels(exchange)
+        self.candles_dropped.labels(exchange)
+        self.rest_retries.labels(exchange)

@@ -66,6 +66,7 @@ class Recorder:
 
     def series_followed(self, exchange: str, count: int, connections: int) -> None:
         """The exchange's series are known and spread over so many connections."""
+        self._metrics.begin_at_zero(exchange)
         self._metrics.series_followed.labels(exchange).set(count)
         self._status.feed(exchange).planned = connections
         self._log.info("series_followed", exchange=exchange, series=count, connections=connections)

@@ -127,7 +127,7 @@ def _spot(line: Mapping[str, Any]) -> Instrument:
 
 
 def _contract(market: Market, line: Mapping[str, Any]) -> Instrument | None:
-    """A futures contract, or None for one of the other futures product.
+    """A futures contract, or None for one of the other futures product, or one that is only announced.
 
     Since 2026-06 each futures host answers for both products in many places. A contract that is settled in its own base
     is COIN-M, whichever host lists it; taken from both lists, its symbol would clash with itself.
@@ -137,8 +137,10 @@ def _contract(market: Market, line: Mapping[str, Any]) -> Instrument | None:
     if (settle == base) is not inverse:
         return None
     contract_type = as_text(member(line, "contractType")).replace(" ", "_")
+    if not contract_type:  # announced, and nothing says yet what it will be: no list without it is wrong
+        return None
     kind = _KINDS.get(contract_type)
-    if kind is None:  # empty before the launch: nothing says yet what it will be
+    if kind is None:
         raise WrongShape(f"unknown contract type {contract_type[:40]!r}")
     expiry_time = _time(line, "deliveryDate")
     if kind is Kind.DATED and expiry_time is None:
