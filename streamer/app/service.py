@@ -109,9 +109,10 @@ class Service:
                 await self._first_lists(preparing, stop)
                 for exchange in exchanges:
                     exchange.started = True
-                async with serve(application, settings.http.host, settings.http.port) as address:
-                    await database.open()
-                    await self._serve(stop, exchanges, database, address)
+                if not stop.asked.is_set():
+                    async with serve(application, settings.http.host, settings.http.port) as address:
+                        await database.open()
+                        await self._serve(stop, exchanges, database, address)
                 for task in preparing:
                     task.cancel()
         return len(self._buffer)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import Opcode
 from websockets.http11 import Response
 
@@ -19,6 +19,7 @@ from streamer import __version__
 from streamer.domain.errors import ConnectFailed, ConnectionLost
 from streamer.feed.transport import Connection, Connector
 from streamer.protocol.adapter import Ping
+from streamer.protocol.address import is_loopback
 from streamer.timing.clock import Clock
 
 _OPEN_TIMEOUT_S = 10.0
@@ -26,6 +27,13 @@ _CLOSE_TIMEOUT_S = 2.0
 _MOST_FRAME_BYTES = 64 * 2**20  # beyond this even an oversized frame is not worth keeping the connection for
 _QUEUE_FRAMES = 1_024
 _CONTROL = (Opcode.PING, Opcode.PONG)
+_CONNECT_ERRORS = (
+    OSError,  # DNS, TCP, TLS, and timeouts of all of them
+    EOFError,  # hung up in the handshake
+    WebSocketException,  # a handshake, an address or a proxy that is none
+    ValueError,  # a port or a host name that cannot be
+    ImportError,  # a SOCKS proxy in the environment, and no library for it
+)
 
 
 class _Socket:
@@ -61,20 +69,20 @@ def make_connector(clock: Clock) -> Connector:
                     on_control()
                 super().process_event(event)  # type: ignore[arg-type]  # the library's Event is a private alias
 
-        opening = connect(
-            url,
-            compression=None,
-            user_agent_header=f"streamer/{__version__}",
-            open_timeout=clock.real_seconds(_OPEN_TIMEOUT_S),
-            close_timeout=clock.real_seconds(_CLOSE_TIMEOUT_S),
-            ping_interval=None,
-            max_size=_MOST_FRAME_BYTES,
-            max_queue=_QUEUE_FRAMES,
-            create_connection=ObservedConnection,
-        )
         try:
-            client = await opening
-        except (OSError, TimeoutError, InvalidHandshake, InvalidURI, EOFError) as error:
+            client = await connect(
+                url,
+                compression=None,
+                user_agent_header=f"streamer/{__version__}",
+                open_timeout=clock.real_seconds(_OPEN_TIMEOUT_S),
+                close_timeout=clock.real_seconds(_CLOSE_TIMEOUT_S),
+                ping_interval=None,
+                max_size=_MOST_FRAME_BYTES,
+                max_queue=_QUEUE_FRAMES,
+                proxy=None if is_loopback(url) else True,
+                create_connection=ObservedConnection,
+            )
+        except _CONNECT_ERRORS as error:
             raise ConnectFailed(_why_not(url, error)) from error
         try:
             yield _Socket(client)
@@ -98,7 +106,7 @@ def _why_not(url: str, error: Exception) -> str:
         return f"{url}: no answer within {_OPEN_TIMEOUT_S:.0f} s"
     if isinstance(error, ssl.SSLError):
         return f"{url}: TLS failed: {error.reason or error}"
-    return f"{url}: {error or type(error).__name__}"
+    return f"{url}: {str(error) or type(error).__name__}"
 
 
 def _status_in_words(response: Response) -> str:

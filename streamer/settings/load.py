@@ -1,6 +1,8 @@
 """Reads the tree from its sources, and turns whatever is wrong into one sentence before anything is opened."""
 
+import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +20,7 @@ from streamer.settings.model import Settings
 DEFAULT_FILE = Path("streamer.yaml")
 _PREFIX = "STREAMER_"
 _RESERVED = "STREAMER_TEST_"
+_PASSWORD = re.compile(r"://\S*@")  # and the user before it
 
 
 def load_settings(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
@@ -54,6 +57,10 @@ def _read_file(path: Path | None) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:  # its own text quotes the line, which may hold a password
+        mark = error.problem_mark
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise ConfigurationError(f"{path} is not YAML: {error.problem or 'unreadable'}{where}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if values is None:
@@ -82,9 +89,18 @@ def _read_environment() -> dict[str, Any]:
 def _check_variables(environ: Mapping[str, str]) -> None:
     known = {_PREFIX + "__".join(path).upper() for path in keys()}
     branches = {_PREFIX + "__".join(path[:depth]).upper() for path in keys() for depth in range(1, len(path))}
-    for name in environ:
+    for name, value in environ.items():
         if name.startswith(_PREFIX) and not name.startswith(_RESERVED) and name not in known | branches:
             raise ConfigurationError(f"{name} is not a setting{_nearest(name, known)}")
+        if name in branches and not _is_json_object(value):
+            raise ConfigurationError(f"{name} holds other settings: expected a JSON object with their keys")
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +126,7 @@ def _sentence(error: ErrorDetails, path: Path | None) -> str:
     text = error["msg"].removeprefix("Value error, ")
     source = f" (in {path} or the environment)" if path else ""
     shown = "" if error["loc"][0] == "database_url" else f", got {error['input']!r}"  # it may hold a password
-    return f"{where}{source}: {text[:1].lower()}{text[1:]}{shown}"
+    return _PASSWORD.sub("://…@", f"{where}{source}: {text[:1].lower()}{text[1:]}{shown}")
 
 
 def _nearest(name: str, known: set[str]) -> str:

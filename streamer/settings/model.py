@@ -6,7 +6,6 @@
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
 from streamer.exchanges import discover
 from streamer.protocol.adapter import ExchangeAdapter
+from streamer.protocol.address import is_loopback
 
 ADAPTERS: Mapping[str, ExchangeAdapter] = discover()
 DEFAULT_SYMBOLS = ("BTC-USDT", "ETH-USDT")
@@ -35,11 +35,11 @@ def _split(value: Any) -> Any:
 
 
 def _duration(value: Any) -> Any:
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+)([smhd])", value.strip())):
+    if isinstance(value, str) and (match := re.fullmatch(r"([1-9]\d{0,6})([smhd])", value.strip())):
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
     if isinstance(value, timedelta):
         return value
-    raise ValueError("write a number and a unit: 30s, 10m, 12h or 7d")
+    raise ValueError("write a number of at most seven digits and a unit: 30s, 10m, 12h or 7d")
 
 
 def _interval(value: Any) -> Any:
@@ -51,9 +51,16 @@ def _interval(value: Any) -> Any:
 
 def _url_of(*schemes: str) -> Any:
     def check(value: Any) -> Any:
-        if isinstance(value, str) and (urlsplit(value).scheme not in schemes or not urlsplit(value).hostname):
+        if not isinstance(value, str):
+            return value
+        try:
+            parts = urlsplit(value)
+            fits = parts.scheme in schemes and parts.hostname and parts.port != 0
+        except ValueError:  # its own words may hold a password
+            raise ValueError("this is no URL: look at its host and port") from None
+        if not fits:
             raise ValueError(f"a URL here begins with {' or '.join(scheme + '://' for scheme in schemes)}")
-        return value.rstrip("/") if isinstance(value, str) else value
+        return value.rstrip("/")
 
     return check
 
@@ -141,8 +148,12 @@ class Settings(BaseModel):
         "info", description="least level of log lines: debug, info, warning or error"
     )
     buffer_candles: int = Field(60_000, ge=1_000, description="candles kept in memory while the database is away")
-    shutdown_seconds: float = Field(20.0, gt=0, description="time to store what is held when stopping")
-    clock_rate: float = Field(1.0, gt=0, description="hidden: how fast time runs, against simulators only")
+    shutdown_seconds: float = Field(
+        20.0, gt=0, allow_inf_nan=False, description="time to store what is held when stopping"
+    )
+    clock_rate: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="hidden: how fast time runs, against simulators only"
+    )
     http: HttpSettings = HttpSettings()
     rest: RestSettings = RestSettings()
     storage: StorageSettings = StorageSettings()
@@ -177,12 +188,3 @@ class Settings(BaseModel):
     def any_loopback(self) -> bool:
         """Whether some exchange that runs is on this machine: a simulator."""
         return any(is_loopback(url) for name in self.followed() for pair in self.bases(name).values() for url in pair)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether ``url`` names this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -66,10 +66,10 @@ class BinanceConversation:
             return (_send({"code": 2, "msg": "Invalid request: missing field `method` at line 1 column 1"}),)
         return self._answer(request["method"], request.get("params", []), request.get("id"))
 
-    def frame(self, topic: str, subscribed: Subscribe, row: Row, closed: bool, now_ms: int) -> str:  # noqa: FBT001
+    def frame(self, subscribed: Subscribe, row: Row, *, closed: bool, now_ms: int) -> str:
         """A kline frame, wrapped on a combined connection."""
         data = kline_frame(subscribed.listing, subscribed.interval, row, closed=closed, now_ms=now_ms)
-        return f'{{"stream":"{topic}","data":{data}}}' if self._combined else data
+        return f'{{"stream":"{subscribed.topic}","data":{data}}}' if self._combined else data
 
     def farewell(self, now_ms: int) -> str | None:
         """``serverShutdown``, since 2026-05-08."""

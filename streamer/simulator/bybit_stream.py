@@ -68,7 +68,7 @@ class BybitConversation:
             return (self._reply(operation, request_id, refusal, success=False),)
         return self._accept(names, confirmed)
 
-    def frame(self, topic: str, subscribed: Subscribe, row: Row, closed: bool, now_ms: int) -> str:  # noqa: FBT001
+    def frame(self, subscribed: Subscribe, row: Row, *, closed: bool, now_ms: int) -> str:
         """A kline frame; spot and the others order their keys differently."""
         listing, length_ms = subscribed.listing, subscribed.interval.milliseconds
         prices = listing.price_decimals
@@ -82,8 +82,8 @@ class BybitConversation:
             f'"confirm":{"true" if closed else "false"},"timestamp":{stamp_ms}}}]'
         )
         if self._market is Market.SPOT:
-            return f'{{"type":"snapshot","topic":"{topic}",{data},"ts":{now_ms}}}'
-        return f'{{"topic":"{topic}",{data},"ts":{now_ms},"type":"snapshot"}}'
+            return f'{{"type":"snapshot","topic":"{subscribed.topic}",{data},"ts":{now_ms}}}'
+        return f'{{"topic":"{subscribed.topic}",{data},"ts":{now_ms},"type":"snapshot"}}'
 
     def farewell(self, now_ms: int) -> str | None:  # noqa: ARG002 (the contract's signature)
         """Bybit gives no notice."""

@@ -76,6 +76,8 @@ def _named(exchange: str, expiry_ms: int, halted_ms: int) -> Iterator[Listing]:
         yield _listing(exchange, _LINEAR_DATED, base, "USDT", expiry_ms)
         yield _listing(exchange, _INVERSE_DATED, base, "USD", expiry_ms)
     yield _listing(exchange, _LINEAR_PERPETUAL, "BTC", "USDC")
+    if exchange == "bybit":
+        yield _listing(exchange, _LINEAR_DATED, "BTC", "USDC", expiry_ms)
     for base in ("PEPE", "SHIB"):
         yield _listing(exchange, _SPOT, base, "USDT")
         multiplied = _MULTIPLIED.get(exchange, {}).get(base, base)

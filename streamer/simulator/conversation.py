@@ -78,7 +78,7 @@ class Conversation(Protocol):
         """What a control frame of the client brings about."""
         ...
 
-    def frame(self, topic: str, subscribed: Subscribe, row: Row, closed: bool, now_ms: int) -> str:  # noqa: FBT001
+    def frame(self, subscribed: Subscribe, row: Row, *, closed: bool, now_ms: int) -> str:
         """The candle as a frame of this connection."""
         ...
 

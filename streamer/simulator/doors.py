@@ -41,7 +41,7 @@ def door_of(path: str) -> Door | None:
     return None
 
 
-def converse(door: Door, query: str, lookup: Lookup, number: int, enforce: bool) -> Conversation:  # noqa: FBT001
+def converse(door: Door, query: str, lookup: Lookup, number: int, *, enforce: bool) -> Conversation:
     """A new conversation behind ``door``; ``number`` tells connections apart."""
     if door.exchange == "okx":
         return OkxConversation(lookup, f"{number:08x}", business=door.routed, enforce=enforce)

@@ -73,10 +73,10 @@ class OkxConversation:
             actions += self._one(request["op"], name, request_id)
         return actions
 
-    def frame(self, topic: str, subscribed: Subscribe, row: Row, closed: bool, now_ms: int) -> str:  # noqa: ARG002, FBT001
+    def frame(self, subscribed: Subscribe, row: Row, *, closed: bool, now_ms: int) -> str:  # noqa: ARG002 (no stamp on OKX)
         """A candle frame."""
         values = '","'.join(candle_values(subscribed.listing, row, closed=closed))
-        channel, _, native = topic.partition(":")
+        channel, _, native = subscribed.topic.partition(":")
         return f'{{"arg":{{"channel":"{channel}","instId":"{native}"}},"data":[["{values}"]]}}'
 
     def farewell(self, now_ms: int) -> str | None:  # noqa: ARG002 (the contract's signature)

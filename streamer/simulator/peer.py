@@ -2,10 +2,12 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import cast
 
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.frames import Frame, Opcode
+from websockets.protocol import State
 
 from streamer.domain.instrument import Market
 from streamer.simulator.conversation import Conversation
@@ -16,15 +18,15 @@ _BACKLOG = 100_000
 _SLOW_S = 0.5
 
 
-class CountingConnection(ServerConnection):
+class ControlledConnection(ServerConnection):
     """A connection that tells of the client's control frames, which count against Binance's limit."""
 
-    control_frames = 0
+    on_control: Callable[[], None] | None = None
 
     def process_event(self, event: object) -> None:
-        """Count, then do what the library does."""
-        if isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
-            self.control_frames += 1
+        """Tell, then do what the library does."""
+        if self.on_control is not None and isinstance(event, Frame) and event.opcode in (Opcode.PING, Opcode.PONG):
+            self.on_control()
         super().process_event(event)  # type: ignore[arg-type]  # the library's Event
 
 
@@ -50,15 +52,17 @@ class Peer:
         self._backlog: deque[str | bytes] = deque(maxlen=_BACKLOG)
         self._backlogged = asyncio.Event()
 
-    def send(self, text: str | bytes) -> None:
-        """Send at once, or later, or never, as the faults want it. Never blocks."""
-        if self.half_open or self._plan.active(FaultKind.STALL, self.exchange, self.market):
-            return
+    def send(self, text: str | bytes) -> bool:
+        """Send at once, or later, or never (False), as the faults want it. Never blocks."""
+        gone = self.half_open or self.connection.state is not State.OPEN
+        if gone or self._plan.active(FaultKind.STALL, self.exchange, self.market):
+            return False
         if self._backlog or self._plan.active(FaultKind.SLOW_READER, self.exchange, self.market):
             self._backlog.append(text)
             self._backlogged.set()
-            return
-        self._write(text)
+        else:
+            self._write(text)
+        return True
 
     def _write(self, text: str | bytes) -> None:
         self.heard_at = self._clock.monotonic()

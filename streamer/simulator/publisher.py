@@ -126,8 +126,12 @@ class Publisher:
         if row is None:
             return
         self._deliver(channel, row, peers, closed=False)
-        if channel.held is not None:  # a closing frame that a fault held back until now
-            held, channel.held = channel.held, None
+        self._deliver_held(channel)
+
+    def _deliver_held(self, channel: _Channel) -> None:
+        """Send the closing frame that ``reordered`` held back until now, if there is one."""
+        held, channel.held = channel.held, None
+        if held is not None:
             self._deliver(channel, held, list(channel.topics), closed=True)
 
     def _publish_closed(self, channel: _Channel, open_ms: int) -> None:
@@ -135,10 +139,14 @@ class Publisher:
         row = self._tape.final(listing, interval, open_ms)
         if row is None or silent(listing, row):
             return
-        if self._plan.active(FaultKind.REORDERED, listing.exchange, listing.market, listing.native):
+        if (
+            self._plan.active(FaultKind.REORDERED, listing.exchange, listing.market, listing.native)
+            and not channel.held
+        ):
             channel.held = row
             return
         self._deliver(channel, row, list(channel.topics), closed=True)
+        self._deliver_held(channel)
         if self._plan.active(FaultKind.DUPLICATE, listing.exchange, listing.market, listing.native):
             self._deliver(channel, row, list(channel.topics), closed=True)
 
@@ -150,13 +158,14 @@ class Publisher:
         garbage = self._plan.active(FaultKind.GARBAGE, *place)
         truncated = self._plan.active(FaultKind.TRUNCATED, *place)
         now_ms = self._now_ms()
+        reached = False
         for peer in peers:
             wanted = channel.topics[peer]
-            text = peer.conversation.frame(wanted.topic, wanted, row, closed, now_ms)
+            text = peer.conversation.frame(wanted, row, closed=closed, now_ms=now_ms)
             if garbage:
                 peer.send(_GARBAGE[now_ms % len(_GARBAGE)])
-            peer.send(text[: len(text) // 2] if truncated else text)
-        if closed and not truncated:
+            reached |= peer.send(text[: len(text) // 2] if truncated else text)
+        if closed and reached and not truncated:
             self._ledger.sent(listing, channel.interval, row.open_ms)
 
     def _follow(self, channel: _Channel, due: Due) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from types import TracebackType
 from typing import Self
 
 from streamer.domain.errors import StartError
@@ -90,9 +91,11 @@ class Simulator:
         self.urls = _urls(f"ws://{self._options.host}:{ws_port}", f"http://{self._options.host}:{rest_port}")
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
         """Close every connection and both ports."""
-        await self._stack.aclose()
+        return bool(await self._stack.__aexit__(kind, error, traceback))
 
     async def run_until(self, stop: asyncio.Event) -> None:
         """Return when ``stop`` is set; cancelling loses nothing."""

@@ -20,7 +20,7 @@ from streamer.simulator.faults import MOMENTARY, Fault, FaultKind
 from streamer.simulator.keeping import keep
 from streamer.simulator.limits import ConnectLimits
 from streamer.simulator.listing import Listing
-from streamer.simulator.peer import CountingConnection, Peer
+from streamer.simulator.peer import ControlledConnection, Peer
 from streamer.simulator.stage import Stage
 
 _OVERSIZED_BYTES = 2_000_000
@@ -68,7 +68,7 @@ class WsServer:
             self._options.host,
             self._options.ws_port,
             process_request=self._admit,
-            create_connection=CountingConnection,
+            create_connection=ControlledConnection,
             compression="deflate" if self._options.compression else None,
             ping_interval=None,
             close_timeout=self._clock.real_seconds(5.0),
@@ -144,16 +144,25 @@ class WsServer:
             await connection.close(1001, "closed by the fault script")
             return
         conversation = converse(
-            door, urlsplit(request.path).query, self._listed(door), next(self._numbers), self._options.enforce_limits
+            door,
+            urlsplit(request.path).query,
+            self._listed(door),
+            next(self._numbers),
+            enforce=self._options.enforce_limits,
         )
         peer = Peer(connection, conversation, door.exchange, door.market, self._stage)
         self._peers.add(peer)
         try:
             async with asyncio.TaskGroup() as tasks:
-                background = (
-                    tasks.create_task(keep(peer, self._clock)),
-                    tasks.create_task(peer.send_backlog()),
-                )
+
+                def control() -> None:
+                    for action in conversation.control_received(self._clock.monotonic()):
+                        if isinstance(action, Close):
+                            tasks.create_task(connection.close(action.code, action.reason))
+
+                if isinstance(connection, ControlledConnection):
+                    connection.on_control = control
+                background = (tasks.create_task(keep(peer, self._clock)), tasks.create_task(peer.send_backlog()))
                 await self._listen(connection, peer, conversation)
                 for task in background:
                     task.cancel()
@@ -162,19 +171,17 @@ class WsServer:
             self._streams.forget(peer)
 
     async def _listen(self, connection: ServerConnection, peer: Peer, conversation: Conversation) -> None:
-        counting = connection if isinstance(connection, CountingConnection) else None
-        seen = 0
         try:
             await self._perform(peer, conversation.opened())
             async for frame in connection:
                 peer.heard_at = self._clock.monotonic()
-                while counting is not None and seen < counting.control_frames:
-                    seen += 1
-                    await self._perform(peer, conversation.control_received(self._clock.monotonic()))
                 text = frame if isinstance(frame, str) else frame.decode("utf-8", "replace")
                 await self._perform(peer, conversation.receive(text, self._clock.monotonic()))
         except ConnectionClosed:
             return
+        finally:
+            if isinstance(connection, ControlledConnection):
+                connection.on_control = None
 
     async def _perform(self, peer: Peer, actions: Sequence[Action]) -> None:
         mute = self._plan.active(FaultKind.NO_ACK, peer.exchange, peer.market)

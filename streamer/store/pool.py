@@ -3,6 +3,7 @@
 Knows nothing of candles. Passwords never appear in what it says.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -55,12 +56,13 @@ class Pool:
             await connection.fetchval("select 1")
 
     async def close(self) -> None:
-        """Close every connection, politely at first; cancelling leaves that to the server."""
+        """Close every connection, politely while that takes no longer than connecting may."""
         pool, self._pool = self._pool, None
         if pool is None:
             return
         try:
-            await pool.close()
+            async with asyncio.timeout(self._options.connect_timeout_s):
+                await pool.close()
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
             pool.terminate()
 

@@ -46,17 +46,22 @@ class Reader:
         Raises:
             StoreError: the statement is wrong, is more than one, writes, or takes longer than ``timeout_s`` seconds.
         """
+        if not statement.strip("; \n\t"):
+            raise StoreError("there is no statement")
         async with self._pool.connection() as connection:
+            transaction = connection.transaction(readonly=True)
+            await transaction.start()
             try:
-                async with connection.transaction(readonly=True):
-                    await connection.execute(self._limits, f"{timeout_s * 1_000:.0f}")
-                    await connection.execute(self._read_role)
-                    prepared = await connection.prepare(statement)
-                    cursor = await prepared.cursor()
-                    rows = await cursor.fetch(most)
-                    columns = [attribute.name for attribute in prepared.get_attributes()]
+                await connection.execute(self._limits, f"{timeout_s * 1_000:.0f}")
+                await connection.execute(self._read_role)
+                prepared = await connection.prepare(statement)
+                cursor = await prepared.cursor()
+                rows = await cursor.fetch(most)
+                columns = [attribute.name for attribute in prepared.get_attributes()]
             except (asyncpg.SyntaxOrAccessError, asyncpg.DataError, asyncpg.InvalidTransactionStateError) as error:
                 raise StoreError(f"the statement was refused: {error.args[0]}") from error
             except asyncpg.QueryCanceledError as error:
                 raise StoreError(f"the statement took longer than {timeout_s:g} s") from error
+            finally:  # a SET would outlive a commit
+                await transaction.rollback()
         return columns, [tuple(row) for row in rows]

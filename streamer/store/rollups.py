@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import NoReturn
 
+import asyncpg
+
 from streamer.domain.interval import Interval
 from streamer.store.kinds import Kind
 from streamer.store.pool import Connection, Pool
@@ -26,6 +28,7 @@ from streamer.timing.retry import Health, Wait, keep_trying
 _STEP = timedelta(days=7)
 _MOST_REFRESHED = 10_000  # windows per round: neighbours are refreshed together
 _MOST_REBUILT = 500  # windows per transaction
+_BUSY_PAUSE_S = 0.1
 _PATIENCE_S = 3_600.0  # for one step over very many series
 
 Range = tuple[datetime, datetime]
@@ -33,10 +36,15 @@ Range = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class RefreshReport:
-    """How many windows were worked off, and how many wait."""
+    """How many windows were worked off, and how many wait; ``busy`` when another refresher was in the way."""
 
     refreshed: int
     waiting: int
+    busy: bool = False
+
+
+class _Busy(Exception):
+    """A policy refreshes the same hours, and TimescaleDB does not wait for it. Caught by the refresher."""
 
 
 class Rollups:
@@ -56,23 +64,27 @@ class Rollups:
         self._rebuild = {Interval.H1: query("rebuild_klines_1h"), Interval.D1: query("rebuild_klines_1d")}
 
     async def refresh_due(self, current_time: datetime) -> RefreshReport:
-        """Work off the windows that wait; nothing while another refresher works.
+        """Work off the windows that wait; nothing while another refresher or one of the policies works.
 
         ``current_time`` is the caller's wall time, aware UTC; it may run ahead of the server's, which counts as well.
 
         Raises:
-            StoreUnavailable: also when TimescaleDB is busy with the same hours; the windows remain.
+            StoreUnavailable: the windows remain.
 
         Cancelling leaves the windows, which are refreshed again.
         """
-        refreshed = 0
+        refreshed, busy = 0, False
         async with self._pool.connection() as connection:
             is_swept = self._swept_to is not None and self._swept_to >= settled_before(current_time)
             if not is_swept or await connection.fetchval(self._waiting):
                 async with connection.transaction():
-                    if await connection.fetchval(self._lock):
-                        refreshed = await self._work_off(connection, current_time)
-            return RefreshReport(refreshed, await connection.fetchval(self._waiting))
+                    busy = not await connection.fetchval(self._lock)
+                    if not busy:
+                        try:
+                            refreshed = await self._work_off(connection, current_time)
+                        except _Busy:
+                            busy = True
+            return RefreshReport(refreshed, await connection.fetchval(self._waiting), busy)
 
     async def _work_off(self, connection: Connection, current_time: datetime) -> int:
         [(kind, server_time)] = await connection.fetch(self._state)
@@ -86,9 +98,12 @@ class Rollups:
         if swept_to < end:
             ranges.append((swept_to, end - Interval.H1.duration))
         async with self._pool.connection_alone(command_timeout_s=_PATIENCE_S) as worker:
-            for interval, statement in self._refresh.items():
-                for since, until in refresh_ranges(ranges, interval, end):
-                    await worker.execute(statement, since, until)
+            try:
+                for interval, statement in self._refresh.items():
+                    for since, until in refresh_ranges(ranges, interval, end):
+                        await worker.execute(statement, since, until)
+            except asyncpg.LockNotAvailableError:
+                raise _Busy from None
         await connection.execute(self._forget, [identity for identity, _, _ in windows])
         self._swept_to = end
         return len(windows)
@@ -120,6 +135,20 @@ def refresh_ranges(hours: Sequence[Range], interval: Interval, end: datetime) ->
             step_end = min(since + _STEP, until)
             yield since, step_end
             since = step_end
+
+
+async def catch_up(rollups: Rollups, *, clock: Clock) -> None:
+    """Refresh until nothing waits: for a verb that ends, where no task goes on.
+
+    Raises:
+        StoreUnavailable: the windows remain.
+    """
+    while True:
+        report = await rollups.refresh_due(now(clock))
+        if not (report.waiting or report.busy):
+            return
+        if report.busy:
+            await clock.sleep(_BUSY_PAUSE_S / clock.real_seconds(1.0))
 
 
 async def keep_fresh(

@@ -1,5 +1,6 @@
 """Log lines: JSON when nobody watches, coloured text on a terminal. One line per fact, nothing per frame."""
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -42,7 +43,10 @@ def quiet_logger() -> structlog.typing.FilteringBoundLogger:
 
 
 def _to_json(event: object, **_: object) -> str:
-    return orjson.dumps(event, default=str).decode()
+    try:
+        return orjson.dumps(event, default=str).decode()
+    except orjson.JSONEncodeError:  # a huge integer, or a file name that is no UTF-8: slower, but a log never raises
+        return json.dumps(event, default=str)
 
 
 def _error_as_text(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

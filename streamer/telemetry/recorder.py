@@ -204,7 +204,7 @@ class Recorder:
     def rest_retried(self, exchange: str, wait: Wait) -> None:
         """A request failed and is sent again after the wait."""
         self._metrics.rest_retries.labels(exchange).inc()
-        self._log.info("rest_retried", exchange=exchange, error=wait.cause, next_attempt_s=round(wait.delay_s, 2))
+        self._log.debug("rest_retried", exchange=exchange, error=wait.cause, next_attempt_s=round(wait.delay_s, 2))
 
     def rest_throttled(self, pool: str, retry_after_s: float, cause: str) -> None:
         """The exchange told us to slow down; the pool pauses."""

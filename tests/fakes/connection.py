@@ -73,7 +73,8 @@ class ScriptedConnection:
             self._next += 1
             if isinstance(step, bytes):
                 return step
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.Event().wait()
+        raise AssertionError("silence has no end")
 
     async def _wait_for(self, messages: int) -> None:
         while len(self.sent) < messages:

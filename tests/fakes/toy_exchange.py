@@ -89,29 +89,21 @@ def _candle_event(words: list[str], subscribed: Mapping[str, Subscription]) -> F
 
 
 def _control_event(words: list[str]) -> FeedEvent | None:
-    known: FeedEvent | None = None
     match words:
-        case ["ack", number]:
-            known = SubscriptionConfirmed(request_id=int(number))
-        case ["ack-topic", topic]:
-            known = SubscriptionConfirmed(topic=topic)
-        case ["ack"]:
-            known = SubscriptionConfirmed()
-        case ["reject", number]:
-            known = SubscriptionRejected("no", request_id=int(number))
-        case ["reject-topic", topic]:
-            known = SubscriptionRejected("no", topic=topic)
-        case ["reject"]:
-            known = SubscriptionRejected("no")
-        case ["busy", number]:
-            known = SubscriptionRejected("slower", request_id=int(number), retryable=True)
         case ["pong"]:
-            known = HeartbeatReceived()
+            return HeartbeatReceived()
         case ["notice", text]:
-            known = NoticeReceived(text)
+            return NoticeReceived(text)
         case ["leaving", text]:
-            known = NoticeReceived(text, reconnect=True)
-    return known
+            return NoticeReceived(text, reconnect=True)
+        case ["ack" | "ack-topic" | "reject" | "reject-topic" | "busy" as word, *rest]:
+            topic = rest[0] if rest and word.endswith("-topic") else None
+            number = int(rest[0]) if rest and topic is None else None
+            if word.startswith("ack"):
+                return SubscriptionConfirmed(number, topic)
+            return SubscriptionRejected("slower" if word == "busy" else "no", number, topic, retryable=word == "busy")
+        case _:
+            return None
 
 
 def make_stream(limits: StreamLimits = LIMITS, heartbeat: Heartbeat = HEARTBEAT) -> Stream:

@@ -11,6 +11,8 @@ import pytest
 from streamer.domain.candle import Delivery, Source, make_candle
 from streamer.domain.interval import Interval, from_ms
 from streamer.domain.series import Series
+from streamer.store.rollups import catch_up
+from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import OpenStore, open_store
 from tests.paths import recordings
@@ -65,8 +67,7 @@ async def loaded(database: TestDatabase) -> AsyncIterator[tuple[OpenStore, Path]
     async with open_store(database) as store:
         for name in sorted({pair[0] for pair in PAIRS}):
             await store.write_all(deliveries(folder / name))
-        while (await store.rollups.refresh_due(datetime.now(UTC))).waiting:
-            pass
+        await catch_up(store.rollups, clock=SystemClock())
         yield store, folder
 
 

@@ -107,8 +107,8 @@ def simulated(conversation: Conversation, request: str) -> Iterator[str]:
             final = TAPE.final(action.listing, Interval.M1, RUNNING_MS)
             assert forming is not None
             assert final is not None
-            yield conversation.frame(action.topic, action, forming, False, NOW_MS)
-            yield conversation.frame(action.topic, action, final, True, NOW_MS)
+            yield conversation.frame(action, forming, closed=False, now_ms=NOW_MS)
+            yield conversation.frame(action, final, closed=True, now_ms=NOW_MS)
 
 
 @pytest.mark.parametrize("name", SESSIONS)

@@ -83,12 +83,12 @@ def test_binance_wraps_on_stream_and_not_on_ws() -> None:
             '{"method":"SUBSCRIBE","params":["btcusdt@kline_1m"],"id":1}', 0.0
         ) if isinstance(one, Subscribe))  # fmt: skip
         row = Row(0, 5, 6, 4, 5, 10, 50, 1, 0, 0, 1, 1)
-        frame = orjson.loads(conversation.frame(wanted.topic, wanted, row, True, 61_000))
+        frame = orjson.loads(conversation.frame(wanted, row, closed=True, now_ms=61_000))
         assert ("stream" in frame) == wrapped
         conversation.receive(
             f'{{"method":"SET_PROPERTY","params":["combined",{str(not wrapped).lower()}],"id":2}}', 0.0
         )
-        assert ("stream" in orjson.loads(conversation.frame(wanted.topic, wanted, row, True, 61_000))) != wrapped
+        assert ("stream" in orjson.loads(conversation.frame(wanted, row, closed=True, now_ms=61_000))) != wrapped
 
 
 def test_binance_lists_and_unsubscribes() -> None:

@@ -126,18 +126,32 @@ async def test_silent_markets_push_nothing_in_an_empty_minute() -> None:
 
 async def test_okx_cuts_who_stays_silent() -> None:
     """Nothing subscribed and no ping for 30 s: close code 4004; a text ping keeps the connection."""
-    async with simulating() as simulator, connected(simulator, "okx") as quiet, connected(simulator, "okx") as alive:
-        clock = FastClock(120.0)
-        for _ in range(3):
+    async with (
+        simulating(rate=40.0) as simulator,
+        connected(simulator, "okx") as quiet,
+        connected(simulator, "okx") as alive,
+    ):
+        cut = asyncio.create_task(quiet.recv())
+        while not cut.done():
             await alive.send("ping")
             assert await alive.recv() == "pong"
-            await clock.sleep(20.0)
+            await asyncio.wait([cut], timeout=0.2)
         with pytest.raises(ConnectionClosed) as closed:
-            await quiet.recv()
+            await cut
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 4004
         await alive.send("ping")
         assert await alive.recv() == "pong"
+
+
+async def test_bybit_cuts_after_ten_idle_minutes() -> None:
+    """A connection without pings and subscriptions is closed."""
+    async with simulating(rate=2_400.0) as simulator, connected(simulator, "bybit") as connection:
+        opened_ms = simulator.now_ms()
+        with pytest.raises(ConnectionClosed):
+            async with asyncio.timeout(PATIENCE_S):
+                await connection.recv()
+        assert simulator.now_ms() - opened_ms >= 590_000
 
 
 async def test_binance_pings_and_cuts_who_does_not_answer() -> None:
@@ -169,6 +183,17 @@ async def test_okx_allows_three_connects_a_second() -> None:
         with pytest.raises(InvalidStatus, match="429"):
             async with connect(url):
                 pass
+
+
+async def test_binance_counts_control_frames() -> None:
+    """Six pings within a second are too many; the sixth ends the connection with 1008."""
+    async with simulating(rate=1.0) as simulator, connected(simulator) as connection:
+        for _ in range(6):
+            await connection.ping()
+        with pytest.raises(ConnectionClosed) as closed:
+            await connection.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1008
 
 
 async def test_unknown_paths_are_not_found() -> None:

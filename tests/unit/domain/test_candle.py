@@ -99,7 +99,8 @@ def test_whatever_an_exchange_sends_is_a_candle_or_one_known_reason(
             taker_buy_quote_volume=amounts[2],
         )
     except ImpossibleCandle as error:
-        assert error.reason in REASONS
+        reason = error.reason
+        assert reason in REASONS
     else:
         assert candle.low <= min(candle.open, candle.close)
         assert candle.high >= max(candle.open, candle.close)

@@ -1,5 +1,7 @@
 """Arithmetic of missing candles."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,7 @@ def test_gaps_and_present_candles_tile_the_span(given_span: tuple[Interval, Span
     assert sorted({*present} & {*inside}) == [open_ms for open_ms in inside if open_ms not in in_gaps]
     assert len(in_gaps) == len(set(in_gaps))
     assert sum(gap.candles(interval) for gap in gaps) == len(in_gaps)
-    assert all(left.last_ms + step < right.first_ms for left, right in zip(gaps, gaps[1:], strict=False))
+    assert all(left.last_ms + step < right.first_ms for left, right in pairwise(gaps))
 
 
 @given(given_span=spans(), most=st.integers(1, 70))
@@ -41,7 +43,7 @@ def test_windows_tile_the_span_within_the_limit(given_span: tuple[Interval, Span
     cut = list(windows(interval, span, most))
     assert span == Span(cut[0].first_ms, cut[-1].last_ms)
     assert all(1 <= window.candles(interval) <= most for window in cut)
-    assert all(a.last_ms + interval.milliseconds == b.first_ms for a, b in zip(cut, cut[1:], strict=False))
+    assert all(a.last_ms + interval.milliseconds == b.first_ms for a, b in pairwise(cut))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 from random import Random
 
 from streamer.domain.candle import Candle
@@ -87,7 +88,7 @@ class Stage:
     def waits(self) -> list[float]:
         """Seconds between one attempt and the next."""
         instants = self.connector.attempted_at
-        return [after - before for before, after in zip(instants, instants[1:], strict=False)]
+        return [after - before for before, after in pairwise(instants)]
 
 
 async def test_candles_pass_and_the_connection_is_live() -> None:
@@ -135,7 +136,8 @@ async def test_a_drop_while_subscribing_is_no_health() -> None:
 
 async def test_a_peer_that_accepts_and_closes_for_ever_is_met_at_the_capped_delay() -> None:
     """An hour of it costs about 120 connects (a minute's cap, full jitter), not thousands; the pace holds too."""
-    for script in ([LOST], [Await(1), b"ack 1", LOST], ConnectFailed("HTTP 429")):
+    scripts: list[Sequence[Step] | ConnectFailed] = [[LOST], [Await(1), b"ack 1", LOST], ConnectFailed("HTTP 429")]
+    for script in scripts:
         stage = Stage(script)
         async with stage.running():
             await stage.clock.advance(HOUR_S)
@@ -186,7 +188,7 @@ async def test_stopping_in_a_conversation_closes_the_connection() -> None:
 
 async def test_a_refused_series_is_said_once_and_stops_no_other() -> None:
     """However often the connection is replaced."""
-    script = [Await(1), b"reject-topic a", b"ack-topic b", b"closed b 0", 5.0, LOST]
+    script: list[Step] = [Await(1), b"reject-topic a", b"ack-topic b", b"closed b 0", 5.0, LOST]
     stage = Stage(script, topics=["a", "b"])
     async with stage.running():
         await stage.clock.advance(60.0)

@@ -110,7 +110,9 @@ async def test_an_outage_costs_nothing(failures: int) -> None:
 
 async def test_a_database_that_will_not_have_us_is_tried_again() -> None:
     """A password may be mended while we wait; each cause is said once."""
-    stage = Stage(ScriptedSink(StoreMisconfigured("password"), StoreUnavailable("away"), StoreMisconfigured("password")))
+    stage = Stage(
+        ScriptedSink(StoreMisconfigured("password"), StoreUnavailable("away"), StoreMisconfigured("password"))
+    )
     stage.offer(0)
     stage.buffer.close()
     await stage.clock.finish(stage.flusher.run())
@@ -164,7 +166,9 @@ async def test_the_fate_of_every_candle_is_recorded() -> None:
     stage = Stage(ScriptedSink())
     offered = stage.offer(0, 1, 2, 3)
     kind = (offered[0].candle.series.exchange, offered[0].candle.series.interval, Source.WS)
-    counts = Counter({Written(*kind, Outcome.REPLACED): 1, Written(*kind, Outcome.KEPT): 1, Written(*kind, Outcome.DUPLICATE): 1})
+    counts = Counter(
+        {Written(*kind, Outcome.REPLACED): 1, Written(*kind, Outcome.KEPT): 1, Written(*kind, Outcome.DUPLICATE): 1}
+    )
     stage.sink.report = WriteReport(counts, (offered[1],), (Rejection(offered[3], "22003"),))
     stage.buffer.close()
     await stage.clock.finish(stage.flusher.run())

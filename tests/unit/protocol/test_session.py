@@ -2,78 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from streamer.domain.errors import ConnectionIdle, FeedError, ReconnectAsked, SubscriptionTimedOut
-from streamer.domain.events import (
-    CandleClosed,
-    CandleRefused,
-    FrameIgnored,
-    NoticeReceived,
-    SeriesRefused,
-    SessionEvent,
-)
-from streamer.protocol.adapter import Heartbeat, Ping, StreamLimits
+from streamer.domain.events import CandleClosed, CandleRefused, FrameIgnored, NoticeReceived, SeriesRefused
+from streamer.protocol.adapter import Heartbeat, Ping
 from streamer.protocol.session import FeedSession
-from tests.fakes.toy_exchange import (
-    HEARTBEAT,
-    LIMITS,
-    START_MS,
-    candle_of,
-    make_stream,
-    series_of,
-    subscriptions,
-)
+from tests.fakes.talk import Talk
+from tests.fakes.toy_exchange import HEARTBEAT, LIMITS, START_MS, candle_of, make_stream, series_of, subscriptions
 
 HOUR_S = 3_600.0
+SELDOM = Heartbeat(every_s=1e6, when_idle=True, idle_limit_s=1e6)  # leaves the clock to the moment under test
 SEVEN = tuple("abcdefg")
-
-
-class Talk:
-    """A session and the time, which moves to each moment that the session asks for."""
-
-    def __init__(self, *topics: str, limits: StreamLimits = LIMITS, heartbeat: Heartbeat = HEARTBEAT) -> None:
-        self.session = FeedSession(make_stream(limits, heartbeat), subscriptions(*topics), 0.0)
-        self.now_at = 0.0
-        self.sent: list[tuple[float, str | Ping]] = []
-        self.told: list[SessionEvent] = []
-        self._attend()
-
-    def _attend(self) -> None:
-        self.session.wake(self.now_at)
-        self.sent += [(self.now_at, message) for message in self.session.to_send(self.now_at)]
-        assert self.session.due_at() > self.now_at
-
-    def hear(self, *frames: str, now_ms: int | None = None) -> None:
-        """Frames arrive now."""
-        for frame in frames:
-            self.told += self.session.frame_received(frame.encode(), self.now_at, now_ms)
-            if self.session.changed:
-                self.session.changed = False
-                self._attend()
-
-    def wait(self, seconds: float, hear: str | None = None, every_s: float = 1.0) -> None:
-        """Time passes, with ``hear`` arriving every so often."""
-        end_at, next_at = self.now_at + seconds, self.now_at + every_s
-        while (moment_at := min(self.session.due_at(), next_at if hear else end_at, end_at)) < end_at or (
-            self.session.due_at() <= end_at
-        ):
-            self.now_at = moment_at
-            if hear and moment_at == next_at:
-                self.hear(hear)
-                next_at += every_s
-            else:
-                self._attend()
-        self.now_at = end_at
-
-    def requests(self) -> list[str]:
-        """The subscribe requests sent so far."""
-        return [str(message) for _, message in self.sent if str(message).startswith("subscribe")]
-
-    def confirmed(self) -> list[str]:
-        """The topics that are delivered."""
-        return [series.symbol.removesuffix("-USDT").lower() for series in self.session.confirmed()]
 
 
 # ---------------------------------------------------------------- confirming
@@ -84,9 +26,9 @@ def test_a_topic_is_confirmed_by_any_kind_of_answer(answers: Sequence[str]) -> N
     """By the request's number, as the oldest request, by name, or by a candle that is faster than its answer."""
     talk = Talk("a", "b")
     assert talk.requests() == ["subscribe 1 a,b"]
-    assert not talk.session.settled
+    before = talk.session.settled
     talk.hear(*answers)
-    assert talk.session.settled
+    assert (before, talk.session.settled) == (False, True)
     assert talk.confirmed() == ["a", "b"]
 
 
@@ -201,11 +143,11 @@ def test_a_refusal_that_could_be_for_either_request_is_only_told() -> None:
 
 def test_a_refused_topic_is_asked_for_again_after_an_hour() -> None:
     """Not before, and then by itself; the live ones are left alone."""
-    talk = Talk("a", "b")
-    talk.hear("reject-topic a", "ack 1")
-    talk.wait(HOUR_S - 1, hear="pong", every_s=10.0)
+    talk = Talk("a", "b", heartbeat=SELDOM)
+    talk.hear("reject-topic a", "ack 1", "forming b")
+    talk.wait(HOUR_S - 1)
     assert len(talk.requests()) == 1
-    talk.wait(1.5)
+    talk.wait(1.0)
     assert talk.requests()[1].endswith(" a")
     talk.hear("ack-topic a")
     assert talk.confirmed() == ["a", "b"]
@@ -241,7 +183,7 @@ def test_requests_stay_within_the_count_and_the_pace() -> None:
     assert [len(part) for part in asked] == [7, 7, 6]
     assert [topic for part in asked for topic in part] == topics
     instants = [at for at, _ in talk.sent]
-    assert all(b - a >= LIMITS.request_spacing_s for a, b in zip(instants, instants[1:], strict=False))
+    assert all(b - a >= LIMITS.request_spacing_s for a, b in pairwise(instants))
 
 
 def test_requests_stay_within_the_size() -> None:
@@ -308,19 +250,22 @@ def test_an_announced_end_is_told_and_obeyed() -> None:
     assert talk.session.frame_received(b"leaving again", 0.0, None) == [NoticeReceived("again", reconnect=True)]
 
 
-def test_the_session_rests_between_its_moments_at_awkward_instants() -> None:
+@pytest.mark.parametrize("start_at", [0.1, 1e5 + 0.1, 123_456.789, 1e7 / 3])
+@pytest.mark.parametrize("idle_limit_s", [0.7, 30.1, 1 / 3])
+def test_the_session_rests_between_its_moments_at_awkward_instants(start_at: float, idle_limit_s: float) -> None:
     """Instants that doubles cannot add exactly make no moment that comes back for ever."""
-    for start_at in (0.1, 1e5 + 0.1, 123_456.789, 1e7 / 3):
-        for idle_limit_s in (0.7, 30.1, 1 / 3):
-            beat = Heartbeat(every_s=0.3, when_idle=True, idle_limit_s=idle_limit_s, probe_s=0.1)
-            session = FeedSession(make_stream(heartbeat=beat), subscriptions("a"), start_at)
-            now_at = start_at
-            with pytest.raises(FeedError):
-                for _ in range(500):
-                    session.wake(now_at)
-                    session.to_send(now_at)
-                    assert session.due_at() > now_at
-                    now_at = session.due_at()
+    beat = Heartbeat(every_s=0.3, when_idle=True, idle_limit_s=idle_limit_s, probe_s=0.1)
+    session = FeedSession(make_stream(heartbeat=beat), subscriptions("a"), start_at)
+
+    def live(now_at: float) -> None:
+        while True:
+            session.wake(now_at)
+            session.to_send(now_at)
+            assert session.due_at() > now_at
+            now_at = session.due_at()
+
+    with pytest.raises(FeedError):
+        live(start_at)
 
 
 # ---------------------------------------------------------------- candles and frames
@@ -374,11 +319,11 @@ def test_health_is_every_topic_settled_and_a_candle_seen() -> None:
 
 def test_a_minute_of_life_is_health_too() -> None:
     """Thin series may have no candle frame for a while."""
-    talk = Talk("a")
+    talk = Talk("a", heartbeat=SELDOM)
     talk.hear("ack 1")
-    talk.wait(59.0, hear="pong", every_s=10.0)
-    assert not talk.session.healthy(talk.now_at)
-    talk.wait(1.0)
+    assert not talk.session.healthy(59.9)
+    assert talk.session.due_at() == 60.0
+    talk.wait(60.0)
     assert talk.session.healthy(talk.now_at)
 
 

@@ -56,9 +56,10 @@ class Conversation(RuleBasedStateMachine):
             self.session.wake(self.now_at)
         except FeedError as error:
             self.over = True
-            if isinstance(error, ConnectionIdle):
-                assert self.now_at - self.silent_since_at >= self.heartbeat.idle_limit_s
-            assert not (settled and isinstance(error, SubscriptionTimedOut))
+            silent_s = self.now_at - self.silent_since_at
+            idle, timed_out = isinstance(error, ConnectionIdle), isinstance(error, SubscriptionTimedOut)
+            assert not (idle and silent_s < self.heartbeat.idle_limit_s)
+            assert not (timed_out and settled)
             return
         self.session.to_send(self.now_at)
         assert self.session.due_at() > self.now_at

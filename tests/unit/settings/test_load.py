@@ -1,7 +1,6 @@
 """Where settings come from, and how whatever is wrong is said in one sentence."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -83,7 +82,9 @@ def test_an_empty_file_says_nothing(sources: Sources, text: str) -> None:
     assert load_settings(None) == Settings()
 
 
-@pytest.mark.parametrize("text", ['["BTC-USDT", "*-PERP"]', "BTC-USDT,*-PERP", " BTC-USDT , *-PERP ", "['BTC-USDT','*-PERP']"])
+@pytest.mark.parametrize(
+    "text", ['["BTC-USDT", "*-PERP"]', "BTC-USDT,*-PERP", " BTC-USDT , *-PERP ", "['BTC-USDT','*-PERP']"]
+)
 def test_a_list_in_a_variable_may_be_written_either_way(sources: Sources, text: str) -> None:
     """As JSON or with commas."""
     sources.set(STREAMER_EXCHANGES__BINANCE__SYMBOLS=text, STREAMER_EXCHANGES__BINANCE__INTERVALS="1m,1h")
@@ -212,7 +213,7 @@ def test_a_file_that_is_not_text_is_said(sources: Sources, tmp_path: Path) -> No
         "database_url: postgresql://user:hunter2@host:99999/d",
         "database_url: [postgresql://user:hunter2@host/d]",
         'database_url: "postgresql://user:hunter2@host/d',
-        "database_url: postgresql://user:hunter2@host/d\n  - a",
+        "database_url: postgresql://user:hunter2@host/d\n- a",
         "databse_url: postgresql://user:hunter2@host/d",
         "http: postgresql://user:hunter2@host/d",
         "http: {port: 'postgresql://user:hunter2@host/d'}",

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from streamer.domain.instrument import Market
-from streamer.settings.model import ADAPTERS, DEFAULT_SYMBOLS, Settings, is_loopback
+from streamer.settings.model import ADAPTERS, DEFAULT_SYMBOLS, Settings
 
 
 def test_by_default_the_pair_runs_everywhere() -> None:
@@ -56,25 +56,6 @@ def test_only_exchanges_that_run_decide_where_we_are() -> None:
     everywhere = Settings.model_validate({"exchanges": {"okx": {"urls": here}}})
     assert not everywhere.all_loopback()
     assert everywhere.any_loopback()
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("ws://127.0.0.1:5", True),
-        ("http://127.9.9.9", True),
-        ("http://[::1]:80", True),
-        ("http://localhost", True),
-        ("http://localhost.evil.com", False),
-        ("http://127.0.0.1.evil.com", False),
-        ("http://10.0.0.1", False),
-        ("http://127.0.0.1@evil.com", False),
-        ("not a url", False),
-    ],
-)
-def test_only_this_machine_is_loopback(url: str, expected: bool) -> None:
-    """By address or by name, and by nothing that looks like it."""
-    assert expected is is_loopback(url)
 
 
 def test_the_tree_is_frozen() -> None:

@@ -1,6 +1,6 @@
 """Delays between attempts."""
 
-from itertools import islice
+from itertools import islice, pairwise
 from random import Random
 
 from hypothesis import given
@@ -30,7 +30,7 @@ def test_the_ceiling_doubles_up_to_the_cap_and_stays(first_s: float, cap_s: floa
     backoff = Backoff(first_s, cap_s)
     steps = [backoff.ceiling(attempt) for attempt in range(1, 80)]
     assert steps[0] == min(first_s, cap_s)
-    assert all(later == min(cap_s, 2 * earlier) for earlier, later in zip(steps, steps[1:], strict=False))
+    assert all(later == min(cap_s, 2 * earlier) for earlier, later in pairwise(steps))
     assert backoff.ceiling(10**9) == cap_s
 
 

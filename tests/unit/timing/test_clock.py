@@ -87,14 +87,25 @@ async def test_no_deadline_never_comes(clock: Clock) -> None:
 
 async def test_an_outer_deadline_passes_through_an_inner_one(clock: Clock) -> None:
     """The earlier of two nested deadlines wins, and only its own block sees it."""
+    seen: list[str] = []
+
+    async def inner() -> None:
+        try:
+            async with clock.timeout_at(clock.monotonic() + 1_000):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            seen.append("inner")
+
+    async def nested() -> None:
+        async with clock.timeout_at(clock.monotonic() + SHORT_S):
+            await inner()
 
     async def work() -> None:
         with pytest.raises(TimeoutError):
-            async with clock.timeout_at(clock.monotonic() + SHORT_S):
-                async with clock.timeout_at(clock.monotonic() + 1_000):
-                    await asyncio.Event().wait()
+            await nested()
 
     await finish(clock, asyncio.create_task(work()))
+    assert seen == []
 
 
 async def test_a_cancelled_sleep_ends_at_once(clock: Clock) -> None:

@@ -1,7 +1,7 @@
 """The one retry loop."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 import pytest
@@ -41,17 +41,25 @@ class Script:
 
 
 async def attempt(script: Script, clock: FakeClock, before: Callable[[Wait], None], attempts: int | None = None) -> str:
-    """Run the script in the loop."""
-    return await clock.finish(
-        keep_trying(
-            script,
-            retryable=lambda error: isinstance(error, Trouble),
-            clock=clock,
-            backoff=BACKOFF,
-            random=Random(5),  # noqa: S311 - jitter, not a secret
-            before_wait=before,
-            attempts=attempts,
-        )
+    """The outcome of the script in the loop, time moving on by itself."""
+    return await clock.finish(attempt_forever(script, clock, before, attempts))
+
+
+async def attempt_forever(
+    operation: Callable[[Health], Awaitable[str]],
+    clock: FakeClock,
+    before: Callable[[Wait], None],
+    attempts: int | None = None,
+) -> str:
+    """Run the operation in the loop."""
+    return await keep_trying(
+        operation,
+        retryable=lambda error: isinstance(error, Trouble),
+        clock=clock,
+        backoff=BACKOFF,
+        random=Random(5),  # noqa: S311 - jitter, not a secret
+        before_wait=before,
+        attempts=attempts,
     )
 
 
@@ -103,9 +111,15 @@ async def test_cancelling_ends_a_wait_at_once() -> None:
     clock = FakeClock()
     script = Script(Trouble(), "never")
     waits: list[Wait] = []
-    task = asyncio.create_task(attempt(script, clock, waits.append))
-    while not waits:
-        await asyncio.sleep(0)
+    first = asyncio.Event()
+
+    def told(wait: Wait) -> None:
+        waits.append(wait)
+        first.set()
+
+    task = asyncio.create_task(attempt_forever(script, clock, told))
+    await first.wait()
+    await clock.settle()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -114,22 +128,18 @@ async def test_cancelling_ends_a_wait_at_once() -> None:
 
 async def test_a_cancelled_operation_is_not_tried_again() -> None:
     """Cancellation is no failure."""
+    calls: list[Health] = []
 
-    async def hang(_: Health) -> str:
-        return await asyncio.get_running_loop().create_future()
+    async def hang(health: Health) -> str:
+        calls.append(health)
+        await asyncio.Event().wait()
+        return "never"
 
     clock = FakeClock()
-    task = asyncio.create_task(
-        keep_trying(
-            hang,
-            retryable=lambda _: True,
-            clock=clock,
-            backoff=BACKOFF,
-            random=Random(5),  # noqa: S311 - jitter, not a secret
-            before_wait=lambda _: None,
-        )
-    )
+    task = asyncio.create_task(attempt_forever(hang, clock, lambda _: None))
     await clock.settle()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    await clock.advance(100.0)
+    assert len(calls) == 1

@@ -1,0 +1,29 @@
+"""A database of the benchmark's own, in a temporary folder, gone afterwards."""
+
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from streamer.store.embedded import EmbeddedServer, remove_embedded
+
+_TIMESCALE = {"shared_preload_libraries": "timescaledb", "timescaledb.telemetry_level": "off"}
+
+
+@asynccontextmanager
+async def temporary_database(installation: Path | None) -> AsyncIterator[str]:
+    """The URL of an empty database on a private server: the embedded one, or that of an installation's folder.
+
+    TimescaleDB is preloaded where the installation has it. Durability is as the service has it.
+    """
+    timescale = installation is not None and any(installation.rglob("timescaledb.control"))
+    with tempfile.TemporaryDirectory(prefix="streamer-benchmark-") as folder:
+        Path(folder).chmod(0o711)  # root's server runs under another account
+        data_dir = Path(folder) / "data"
+        server = EmbeddedServer(data_dir, installation, _TIMESCALE if timescale else None)
+        await server.start()
+        try:
+            yield server.url
+        finally:
+            await server.stop()
+            await remove_embedded(data_dir)
