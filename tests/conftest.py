@@ -3,6 +3,10 @@
 import os
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("streamer", deadline=None)  # a busy machine is no failure
+settings.load_profile("streamer")
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from streamer.timing.clock import SystemClock
 @click.command()
 @settings_options
 @click.argument("statement")
-@click.option("--rows", default=1_000, show_default=True, help="Most rows to show.")
+@click.option("--rows", type=click.IntRange(1), default=1_000, show_default=True, help="Most rows to show.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
 def sql(config: Path | None, statement: str, rows: int, *, as_json: bool, **flags: object) -> None:
     """Run one read-only STATEMENT and show its answer; `-` reads it from standard input."""

@@ -6,7 +6,7 @@ the room, so that it can never push live candles out. What the flusher has taken
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 
 from streamer.domain.candle import Candle, Delivery
@@ -87,7 +87,3 @@ class Buffer:
         """Nothing more will come: ``take`` drains what is held and then answers with nothing."""
         self._closed = True
         self._filled.set()
-
-    def count_by_exchange(self) -> Counter[str]:
-        """What is queued, per exchange."""
-        return Counter(delivery.candle.series.exchange for queue in (self._live, self._history) for delivery in queue)

@@ -1,7 +1,6 @@
 """The one HTTP session of a process, and the only place that knows the HTTP library. It makes no request by itself."""
 
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -10,6 +9,7 @@ import aiohttp
 
 from streamer import __version__
 from streamer.domain.errors import MalformedAnswer
+from streamer.protocol.address import is_loopback
 from streamer.rest.faults import mapped_errors
 from streamer.rest.transport import RawAnswer
 
@@ -72,14 +72,3 @@ def make_session(urls: Iterable[str]) -> HttpSession:
             trust_env=not all(is_loopback(url) for url in urls),
         )
     )
-
-
-def is_loopback(url: str) -> bool:
-    """Whether ``url`` names this machine: ``localhost`` or a loopback address."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

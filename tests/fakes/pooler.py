@@ -19,6 +19,11 @@ class TransactionPooler:
         self._server = (host, port)
         self._free: list[Streams] = []
         self._open: list[asyncio.StreamWriter] = []
+        self._clients: list[asyncio.Task[None]] = []
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A client has come."""
+        self._clients.append(asyncio.create_task(self.serve(reader, writer)))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client."""
@@ -61,10 +66,11 @@ class TransactionPooler:
         await answers
         return session
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Drop everybody."""
         for writer in self._open:
             writer.close()
+        await asyncio.gather(*self._clients, *(writer.wait_closed() for writer in self._open), return_exceptions=True)
 
 
 async def _give_back(asked: "asyncio.Task[bytes]") -> bool:
@@ -105,11 +111,11 @@ async def transaction_pooler(url: str) -> AsyncIterator[str]:
     """The URL of a pooler before the database at ``url``."""
     parts = urlsplit(url)
     pooler = TransactionPooler(parts.hostname or "127.0.0.1", parts.port or 5432)
-    server = await asyncio.start_server(pooler.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(pooler.accept, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     user = parts.netloc.rpartition("@")[0]
     try:
         yield urlunsplit(parts._replace(netloc=f"{user}@127.0.0.1:{port}"))
     finally:
         server.close()
-        pooler.close()
+        await pooler.close()

@@ -1,4 +1,4 @@
-"""A database comes to the schema once, from whatever state, whoever asks; and what cannot be is refused in a sentence."""
+"""A database comes to the schema once, from whatever state, whoever asks; what cannot be is refused in a sentence."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -12,7 +12,7 @@ from streamer.domain.errors import MalformedAnswer, Unavailable
 from streamer.domain.instrument import Market
 from streamer.protocol.adapter import Request
 from streamer.rest.client import RestOptions
-from streamer.rest.session import is_loopback, make_session
+from streamer.rest.session import make_session
 from streamer.rest.transport import RawAnswer
 from streamer.timing.clock import FastClock
 from tests.fakes.facts import Facts
@@ -204,18 +204,3 @@ async def test_connections_are_used_again() -> None:
         for _ in range(5):
             await session.get(f"{base}/", {}, timeout_s=5.0, body_bytes=10)
     assert len(peers) == 1
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("http://127.0.0.1:8000", True),
-        ("http://localhost/", True),
-        ("http://[::1]:80", True),
-        ("https://api.binance.com", False),
-        ("http://10.0.0.1", False),
-    ],
-)
-def test_loopback_is_told_from_the_world(url: str, expected: bool) -> None:
-    """Only this machine's own addresses count as loopback."""
-    assert is_loopback(url) is expected

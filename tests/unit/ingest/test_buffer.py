@@ -1,7 +1,6 @@
 """Candles on their way to the database."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -198,14 +197,6 @@ async def test_a_cancelled_take_takes_nothing() -> None:
     with pytest.raises(asyncio.CancelledError):
         await taking
     assert await buffer.take(5) == [live(0)]
-
-
-async def test_what_waits_is_known_by_exchange() -> None:
-    """Queued candles are counted, live and history alike."""
-    buffer = Buffer(10, Facts().recorder)
-    buffer.offer(live(0))
-    await buffer.put(history(2))
-    assert buffer.count_by_exchange() == Counter({"test": 3})
 
 
 # ---------------------------------------------------------------- whatever the interleaving
