@@ -1,8 +1,8 @@
 """A database of the benchmark's own, in a temporary folder, gone afterwards."""
 
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from streamer.store.embedded import EmbeddedServer, remove_embedded
@@ -16,14 +16,23 @@ async def temporary_database(installation: Path | None) -> AsyncIterator[str]:
 
     TimescaleDB is preloaded where the installation has it. Durability is as the service has it.
     """
-    timescale = installation is not None and any(installation.rglob("timescaledb.control"))
-    with tempfile.TemporaryDirectory(prefix="streamer-benchmark-") as folder:
-        Path(folder).chmod(0o711)  # root's server runs under another account
-        data_dir = Path(folder) / "data"
-        server = EmbeddedServer(data_dir, installation, _TIMESCALE if timescale else None)
+    with _reachable_folder() as folder:
+        data_dir = folder / "data"
+        server = EmbeddedServer(data_dir, installation, _TIMESCALE if _has_timescale(installation) else None)
         await server.start()
         try:
             yield server.url
         finally:
             await server.stop()
             await remove_embedded(data_dir)
+
+
+def _has_timescale(installation: Path | None) -> bool:
+    return installation is not None and any(installation.rglob("timescaledb.control"))
+
+
+@contextmanager
+def _reachable_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="streamer-benchmark-") as folder:
+        Path(folder).chmod(0o711)  # root's server runs under another account
+        yield Path(folder)

@@ -15,141 +15,145 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from statistics import median
+from typing import Any
 
 from benchmarks.databases import temporary_database
 from benchmarks.following import Following, follow
-from benchmarks.load_report import Marks, Side, print_rounds, verdict
-from benchmarks.losses import Losses, compare
+from benchmarks.load_report import Marks, Round, Side, Stored, median_ratio, missed_marks, print_round
+from benchmarks.losses import compare
 from benchmarks.processes import Child, Usage, child
 from benchmarks.service import quantile, service, total
 from streamer.domain.interval import Interval
 from streamer.timing.clock import SystemClock
 
+_HEADROOM = 1.05  # a series rests between a candle's end and its closing frame, thin ones longer
 _SPARE_SYMBOLS = 40  # what the simulator lists besides: halted, not crypto, pre-launch
-_READY_S = 300.0
-_SETTLING_S = 15.0  # after the last subscription: caches are warm, the last acknowledgement is in
+_READY_S = 400.0
+_WARM_S = 10.0
 _LATE_S = 5.0  # closing frames are at most 4 s late
-_WARM_BARE_S = 5.0
+
+
+class Load:
+    """One run: the simulator, what is followed on it, and the database."""
+
+    def __init__(
+        self, options: argparse.Namespace, simulator: Child, urls: dict[str, Any], following: Following, database: str
+    ) -> None:
+        self._window_s = 60.0 * options.minutes
+        self._plain = options.plain
+        self._simulator = simulator
+        self._urls = urls
+        self._following = following
+        self._database = database
+        self._clock = SystemClock()
+
+    async def round(self) -> Round:
+        """Measure the service, then its rivals."""
+        measured, stored = await self._service()
+        rivals = [await self._bare("bare", "--tuned")]
+        if self._plain:
+            rivals.append(await self._bare("plain bare"))
+        return Round(service=measured, rivals=rivals, stored=stored)
+
+    async def _service(self) -> tuple[Side, Stored]:
+        with tempfile.TemporaryDirectory(prefix="streamer-benchmark-") as folder:
+            async with service(self._following, self._urls, self._database, Path(folder)) as watched:
+                await watched.until_ready(_READY_S)
+                await self._clock.sleep(_WARM_S)
+                began_ms, before = self._now_ms(), await watched.metrics()
+                frames_before = int(total(before, "streamer_ws_messages_total"))
+                usage = watched.running.usage(), self._simulator.usage(), self._clock.monotonic()
+                await self._clock.sleep(self._window_s)
+                after = await watched.metrics()
+                frames = int(total(after, "streamer_ws_messages_total")) - frames_before
+                side = self._side("streamer", watched.running, frames, usage)
+                ended_ms = self._now_ms()
+                await self._clock.sleep(_LATE_S)
+            for trouble in watched.troubles:
+                print(f"  the service said: {trouble[:300]}")
+        last_ms = Interval.M1.floor_ms(ended_ms - int(_LATE_S * 1_000)) - Interval.M1.milliseconds
+        window = Interval.M1.floor_ms(began_ms), last_ms  # every candle that ended in it, and was surely sent
+        losses = await compare(self._following, self._simulator, self._database, window)
+        seconds = [quantile(before, after, "streamer_received_to_stored_seconds", share) for share in (0.5, 0.99)]
+        return side, Stored(losses, *seconds)
+
+    async def _bare(self, name: str, *arguments: str) -> Side:
+        connections = self._following.connections
+        asked_s = max(one["after_s"] + len(one["messages"]) * one["spacing_s"] for one in connections)
+        async with child("benchmarks.bare", *arguments) as bare:
+            await bare.tell(json.dumps(connections))
+            await self._clock.sleep(asked_s + _WARM_S)
+            frames_before = int(await bare.ask("count"))
+            usage = bare.usage(), self._simulator.usage(), self._clock.monotonic()
+            await self._clock.sleep(self._window_s)
+            return self._side(name, bare, int(await bare.ask("count")) - frames_before, usage)
+
+    def _side(self, name: str, measured: Child, frames: int, before: tuple[Usage, Usage, float]) -> Side:
+        own, simulator, began_at = before
+        used, used_there = measured.usage(), self._simulator.usage()
+        lasted_s = self._clock.monotonic() - began_at
+        return Side(
+            name=name,
+            frames=frames,
+            lasted_s=lasted_s,
+            cpu_s=used.cpu_s - own.cpu_s,
+            system_s=used.system_s - own.system_s,
+            peak_mb=used.peak_mb,
+            simulator_load=(used_there.cpu_s - simulator.cpu_s) / lasted_s,
+        )
+
+    def _now_ms(self) -> int:
+        return int(self._clock.time() * 1_000)
+
+
+@asynccontextmanager
+async def _load(options: argparse.Namespace) -> AsyncIterator[Load]:
+    listed = str(options.series // 3 + _SPARE_SYMBOLS)
+    rate = str(options.frames_per_s * _HEADROOM)
+    async with (
+        temporary_database(options.installation) as database,
+        child("benchmarks.simulated", "--symbols", listed, "--frames-per-s", rate) as simulator,
+    ):
+        urls = json.loads(await simulator.line())
+        following = await follow(urls, options.series)
+        print(
+            f"{len(following.series()):,} series on {len(following.connections)} connections,"
+            f" {options.frames_per_s:,.0f} frames a second, {options.minutes:g} minutes a window",
+            flush=True,
+        )
+        yield Load(options, simulator, urls, following, database)
+
+
+async def _run(options: argparse.Namespace) -> int:
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    rounds: list[Round] = []
+    async with _load(options) as load:
+        for number in range(1, options.rounds + 1):
+            rounds.append(await load.round())
+            print_round(number, rounds[-1])
+    missed = missed_marks(Marks(options.most_ratio, options.most_mb, options.frames_per_s), rounds)
+    for sentence in missed:
+        print(f"MISSED: {sentence}")
+    print(f"median ratio {median_ratio(rounds):.2f}: {'marks missed' if missed else 'all marks met'}")
+    return 1 if missed else 0
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
     parser.add_argument("--series", type=int, default=3_000, help="on three exchanges together [3000]")
     parser.add_argument("--frames-per-s", type=float, default=5_000.0, help="of all series together [5000]")
-    parser.add_argument("--minutes", type=float, default=2.0, help="measured per side and round [2]")
-    parser.add_argument("--rounds", type=int, default=2, help="service and bare loop in turn [2]")
-    parser.add_argument("--pause", type=float, default=0.0, help="seconds without load between rounds [0]")
+    parser.add_argument("--minutes", type=float, default=2.0, help="measured per process and round [2]")
+    parser.add_argument("--rounds", type=int, default=2, help="the service and its rivals in turn [2]")
+    parser.add_argument("--plain", action="store_true", help="measure the bare loop as a plain author writes it too")
     parser.add_argument("--installation", type=Path, help="PostgreSQL to use, a folder with bin/ [the embedded one]")
-    parser.add_argument(
-        "--bare-options",
-        choices=("library", "streamer"),
-        default="library",
-        help="the bare loop's queue limit and texts: the library's own, or ours (1,024 frames, bytes) [library]",
-    )
     parser.add_argument("--most-ratio", type=float, default=2.5, help="the mark for CPU [2.5]")
     parser.add_argument("--most-mb", type=float, default=200.0, help="the mark for resident memory [200]")
     return parser.parse_args()
 
 
-@asynccontextmanager
-async def _simulator(options: argparse.Namespace) -> AsyncIterator[tuple[Child, dict[str, object]]]:
-    symbols = str(options.series // 3 + _SPARE_SYMBOLS)
-    rate = str(options.frames_per_s)
-    async with child("benchmarks.simulated", "--symbols", symbols, "--frames-per-s", rate) as simulator:
-        yield simulator, json.loads(await simulator.line())
-
-
-class _Window:
-    """What two processes used between ``begin`` and ``end``."""
-
-    def __init__(self, measured: Child, simulator: Child) -> None:
-        self._measured, self._simulator = measured, simulator
-        self._began = self._look()
-
-    def _look(self) -> tuple[float, Usage, Usage]:
-        return asyncio.get_running_loop().time(), self._measured.usage(), self._simulator.usage()
-
-    def end(self, frames: int) -> Side:
-        """The window's figures, for so many frames."""
-        began_at, before, simulator_before = self._began
-        ended_at, after, simulator_after = self._look()
-        lasted_s = ended_at - began_at
-        return Side(
-            frames=frames,
-            lasted_s=lasted_s,
-            cpu_s=after.cpu_s - before.cpu_s,
-            system_s=after.system_s - before.system_s,
-            peak_mb=after.peak_mb,
-            simulator_load=(simulator_after.cpu_s - simulator_before.cpu_s) / lasted_s,
-        )
-
-
-async def _measure_service(
-    options: argparse.Namespace, following: Following, simulator: Child, urls: dict[str, object], database_url: str
-) -> tuple[Side, Losses]:
-    with tempfile.TemporaryDirectory(prefix="streamer-benchmark-") as folder:
-        async with service(following, urls, database_url, Path(folder)) as watched:
-            async with asyncio.timeout(_READY_S):
-                await watched.ready.wait()
-            await asyncio.sleep(_SETTLING_S)
-            began_ms, before, troubles = _now_ms(), await watched.metrics(), len(watched.troubles)
-            window = _Window(watched.running, simulator)
-            await asyncio.sleep(60 * options.minutes)
-            after = await watched.metrics()
-            name = "streamer_ws_messages_total"
-            side = window.end(int(total(after, name) - total(before, name)))
-            side.stored_after_s = [
-                quantile(before, after, "streamer_received_to_stored_seconds", q) for q in (0.5, 0.99)
-            ]
-            ended_ms = _now_ms()
-            for trouble in watched.troubles[troubles:]:
-                print(f"  the service said: {trouble[:300]}")
-            await asyncio.sleep(_LATE_S)
-        last_ms = Interval.M1.floor_ms(ended_ms - int(_LATE_S * 1_000)) - Interval.M1.milliseconds
-        return side, await compare(following, simulator, database_url, (Interval.M1.floor_ms(began_ms), last_ms))
-
-
-async def _measure_bare(options: argparse.Namespace, following: Following, simulator: Child) -> Side:
-    arguments = ("--as-streamer",) if options.bare_options == "streamer" else ()
-    async with child("benchmarks.bare", *arguments) as bare:
-        await bare.tell(json.dumps(following.connections))
-        asked_s = max(one["after_s"] + len(one["messages"]) * one["spacing_s"] for one in following.connections)
-        await asyncio.sleep(asked_s + _WARM_BARE_S)
-        before = int(await bare.ask("count"))
-        window = _Window(bare, simulator)
-        await asyncio.sleep(60 * options.minutes)
-        return window.end(int(await bare.ask("count")) - before)
-
-
-async def _run(options: argparse.Namespace) -> int:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, asyncio.current_task().cancel)  # type: ignore[union-attr]  # there is one
-    rounds: list[tuple[Side, Side]] = []
-    losses: list[Losses] = []
-    async with temporary_database(options.installation) as database_url, _simulator(options) as (simulator, urls):
-        following = await follow(urls, options.series)
-        print(
-            f"{options.series} series on {len(following.connections)} connections, {options.rounds} rounds", flush=True
-        )
-        for number in range(options.rounds):
-            if number:
-                await asyncio.sleep(options.pause)
-            side, lost = await _measure_service(options, following, simulator, urls, database_url)
-            losses.append(lost)
-            rounds.append((side, await _measure_bare(options, following, simulator)))
-            print_rounds(rounds[-1:], losses[-1:], first=number + 1)
-    marks = Marks(options.most_ratio, options.most_mb, options.frames_per_s)
-    ratio = median(ours.cpu_per_frame_us / bare.cpu_per_frame_us for ours, bare in rounds)
-    missed = verdict(marks, ratio, rounds, losses)
-    for line in missed:
-        print(f"MISSED: {line}")
-    print(f"median ratio {ratio:.2f}: {'marks missed' if missed else 'all marks met'}")
-    return 1 if missed else 0
-
-
-def _now_ms() -> int:
-    return int(SystemClock().time() * 1_000)
-
-
 if __name__ == "__main__":
-    sys.exit(asyncio.run(_run(_arguments())))
+    try:
+        sys.exit(asyncio.run(_run(_arguments())))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)

@@ -18,15 +18,24 @@ Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 class Service:
-    """A running service. ``ready`` is set when every connection is live and every exchange's history is done."""
+    """A running service, seen from outside. ``troubles`` are the lines of its log that are no mere news."""
 
     def __init__(self, running: Child, exchanges: int, connections: int) -> None:
         self.running = running
-        self.ready = asyncio.Event()
+        self._ready = asyncio.Event()
         self.troubles: list[str] = []
         self._address = ""
         self._exchanges = exchanges
         self._connections = connections
+
+    async def until_ready(self, most_s: float) -> None:
+        """Return when every connection is live and the history of every exchange is done.
+
+        Raises:
+            TimeoutError: that took longer than ``most_s``.
+        """
+        async with asyncio.timeout(most_s):
+            await self._ready.wait()
 
     async def watch(self) -> None:
         """Read its log for ever."""
@@ -44,7 +53,7 @@ class Service:
             if told["level"] not in {"info", "debug"}:
                 self.troubles.append(line.strip())
             if self._connections <= 0 and self._exchanges <= 0:
-                self.ready.set()
+                self._ready.set()
 
     async def metrics(self) -> Samples:
         """Every sample of ``/metrics`` by name and labels."""
@@ -71,12 +80,10 @@ async def service(
     arguments = ("streamer", "run", "--config", str(config), "--port", "0", "--allow-simulated")
     async with child(*arguments, environment={"DATABASE_URL": database_url}, errors_too=True) as running:
         watched = Service(running, len(urls), len(following.connections))
-        watching = asyncio.create_task(watched.watch())
-        try:
+        async with asyncio.TaskGroup() as tasks:  # when the service ends by itself, so does the block
+            watching = tasks.create_task(watched.watch())
             yield watched
-        finally:
             watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
 
 
 def total(samples: Samples, name: str, **labels: str) -> float:

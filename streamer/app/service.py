@@ -169,13 +169,13 @@ class Service:
                     for task in running:
                         task.cancel()
             finally:
-                await self._drain(flushing)
+                await self._drain(flushing, stop)
                 for task in beside:
                     task.cancel()
 
-    async def _drain(self, flushing: asyncio.Task[None]) -> None:
-        """Store what is held, within the time for it."""
+    async def _drain(self, flushing: asyncio.Task[None], stop: Stop) -> None:
+        """Store what is held, within the time for it; nothing held or a second signal takes none."""
         self._buffer.close()
-        deadline_at = self._clock.monotonic() + self._settings.shutdown_seconds
-        await asyncio.wait({flushing}, timeout=self._clock.real_seconds(deadline_at - self._clock.monotonic()))
+        if len(self._buffer) and stop.cut_short is None:
+            await asyncio.wait({flushing}, timeout=self._clock.real_seconds(self._settings.shutdown_seconds))
         flushing.cancel()

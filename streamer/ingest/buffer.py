@@ -46,6 +46,7 @@ class Buffer:
             self._recorder.candles_dropped(self._live.popleft().candle.series.exchange, 1)
         self._live.append(delivery)
         self._filled.set()
+        self._recorder.buffer_filled(len(self))
 
     async def put(self, deliveries: Sequence[Delivery]) -> None:
         """Take candles of history once there is room, by parts if need be. Cancelling leaves out what still waits."""
@@ -58,6 +59,7 @@ class Buffer:
             await self._changed.wait_for(lambda: len(self) + len(part) <= room)
             self._history.extend(part)
             self._filled.set()
+            self._recorder.buffer_filled(len(self))
 
     async def take(self, most: int) -> list[Delivery]:
         """The oldest deliveries, live ones first, at least one and at most ``most``; none only once closed and empty.
@@ -80,6 +82,7 @@ class Buffer:
             known = self._stored.get(candle.series)
             if known is None or known.open_time <= candle.open_time:
                 self._stored[candle.series] = candle
+        self._recorder.buffer_filled(len(self))
         async with self._changed:
             self._changed.notify_all()
 

@@ -42,7 +42,6 @@ class Flusher:
     async def run(self) -> None:
         """Write until the buffer is closed and empty. Cancelling keeps the batch in hand counted in the buffer."""
         while batch := await self._buffer.take(_MOST_ROWS):
-            self._recorder.buffer_filled(len(self._buffer))
             report = await self._write(batch)
             await self._buffer.settle(batch)
             self._record(batch, report)
@@ -65,7 +64,6 @@ class Flusher:
         )
 
     def _record(self, batch: Sequence[Delivery], report: WriteReport) -> None:
-        self._recorder.buffer_filled(len(self._buffer))
         for kind, count in report.counts.items():
             self._recorder.candles_settled(kind.exchange, kind.interval, kind.source, kind.outcome, count)
         for rejection in report.rejected:

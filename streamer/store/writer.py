@@ -34,7 +34,7 @@ class Writer:
         self._pool = pool
         self._clock = clock
         self._note_windows = query("note_windows")
-        self._merge_steps = [query(name) for name in ("lock_merges", "lift_decompression_limit", "stage_klines")]
+        self._merge_steps = [query(name) for name in ("lock_merges", "stage_klines")]
         self._clear_staged = query("clear_staged")
         self._merge_klines = query("merge_klines")
 

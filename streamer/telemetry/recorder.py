@@ -7,6 +7,7 @@ something odd was survived, info is lifecycle; what comes per frame or per candl
 from collections.abc import Sequence
 from datetime import datetime
 
+from prometheus_client import Counter
 from structlog.typing import FilteringBoundLogger
 
 from streamer.domain.candle import Candle, Source
@@ -29,6 +30,7 @@ class Recorder:
         self._log = logger
         self._status = status
         self._shown: set[tuple[str, ...]] = set()
+        self._frames: dict[str, Counter] = {}  # what comes per frame looks its label up once
 
     def _first_time(self, *what: str) -> bool:
         """Whether this has not been said before; the things that may be said form closed lists."""
@@ -113,7 +115,10 @@ class Recorder:
 
     def frame_received(self, exchange: str) -> None:
         """A frame arrived."""
-        self._metrics.ws_messages.labels(exchange).inc()
+        counter = self._frames.get(exchange)
+        if counter is None:
+            counter = self._frames[exchange] = self._metrics.ws_messages.labels(exchange)
+        counter.inc()
 
     def frame_unknown(self, exchange: str, kind: str, sample: str | bytes) -> None:
         """A frame was not understood; the first of its kind is shown."""

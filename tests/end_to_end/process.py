@@ -57,6 +57,11 @@ class Finished:
         return lines[0]
 
 
+def left_in(folder: Path) -> list[str]:
+    """The names of what a command left in ``folder``."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def clean_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without what would reach the settings, and with ``given``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
@@ -120,6 +125,10 @@ class Service:
         assert (status == 200) == answer["ready"] == (not answer["reasons"]), (status, body)
         reasons: list[str] = answer["reasons"]
         return reasons
+
+    async def no_reasons(self) -> bool:
+        """Whether it is ready."""
+        return not await self.reasons()
 
     async def ready(self, patience_s: float = PATIENCE_S) -> None:
         """Return when ``/readyz`` says so and every exchange's feed is known."""
@@ -188,5 +197,5 @@ async def service(
 
 
 async def _read(stream: asyncio.StreamReader, lines: list[str]) -> None:
-    async for line in stream:
+    while line := await stream.readline():
         lines.append(line.decode().rstrip("\n"))

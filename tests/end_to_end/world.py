@@ -1,4 +1,4 @@
-"""What surrounds the process in these tests: a simulator, a settings file for it, the rows, and the truth about them."""
+"""What surrounds the process in these tests: a simulator, its settings file, the rows, and the truth about them."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -16,6 +16,7 @@ from streamer.simulator.faults import Fault
 from streamer.simulator.options import SimulatorOptions
 from streamer.simulator.simulator import Simulator
 from streamer.timing.clock import FastClock, SystemClock
+from tests.end_to_end.process import until
 
 RATE = 30.0  # a minute lasts two seconds
 MINUTE_MS = 60_000
@@ -120,6 +121,11 @@ def minute_s(after_s: float) -> float:
     """
     early_s = SystemClock().time() + after_s
     return after_s + (30.0 - early_s) % 60.0
+
+
+async def quiet(simulator: Simulator) -> None:
+    """Return some time past a boundary of the simulator's time: no closing frame of a minute is on its way."""
+    await until(lambda: 15_000 < simulator.now_ms() % MINUTE_MS < 30_000, "no closing frame is on its way")
 
 
 def truth(simulator: Simulator, followed: Iterable[Followed]) -> dict[Key, Truth]:

@@ -12,7 +12,9 @@ from streamer.domain.candle import Source
 from streamer.domain.errors import StoreUnavailable
 from streamer.domain.interval import Interval
 from streamer.store.rollups import RefreshReport, Rollups, catch_up, keep_fresh
+from streamer.store.writer import Writer
 from streamer.timing.clock import SystemClock
+from tests.fakes.clock import FakeClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import DAY, HOUR, MINUTE, OpenStore, delivery, open_store, run_of
 
@@ -120,8 +122,7 @@ async def test_hours_that_age_remain_visible(store: OpenStore, now: datetime) ->
     await refresh_all(store, now)
     await store.write_all(run_of(SYMBOL, hour - HOUR, hour + HOUR))
     later = now + 9 * HOUR
-    await refresh_all(store, later)
-    await store.writer.write([delivery(SYMBOL, hour + 6 * HOUR)])
+    await Writer(store.pool, FakeClock(later.timestamp())).write([delivery(SYMBOL, hour + 6 * HOUR)])
     await refresh_all(store, later)
     assert await totals(store, "klines_1h") == (3, 121, hour - HOUR)
     assert (await totals(store, "klines_1d"))[1] == 121

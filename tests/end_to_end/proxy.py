@@ -1,0 +1,71 @@
+"""A door before a database that a test opens and shuts: what a restart, a lost route or a wrong port look like."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit, urlunsplit
+
+_CHUNK_BYTES = 1 << 16
+
+
+class Door:
+    """Passes TCP connections on to ``target`` while it is open. ``url`` is the way through it, open or shut."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._port = 0
+        self.connections = 0
+
+    @property
+    def url(self) -> str:
+        """The target's URL with this door's address; known once it was opened."""
+        parts = urlsplit(self._target)
+        return urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self._port}"))
+
+    async def open(self) -> None:
+        """Listen, at the same port each time."""
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self._port)
+        self._port = self._server.sockets[0].getsockname()[1]
+
+    async def shut(self) -> None:
+        """Cut what goes through without a word, and refuse what comes."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+        await server.wait_closed()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        parts = urlsplit(self._target)
+        beyond_reader, beyond_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        self._writers |= {writer, beyond_writer}
+        await asyncio.gather(_copy(reader, beyond_writer), _copy(beyond_reader, writer))
+        self._writers -= {writer, beyond_writer}
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while chunk := await reader.read(_CHUNK_BYTES):
+            writer.write(chunk)
+            await writer.drain()
+    writer.close()
+    with suppress(OSError):
+        await writer.wait_closed()
+
+
+@asynccontextmanager
+async def door(target: str, *, shut: bool = False) -> AsyncIterator[Door]:
+    """A door to the database at ``target``, open unless ``shut``."""
+    one = Door(target)
+    await one.open()
+    if shut:
+        await one.shut()
+    try:
+        yield one
+    finally:
+        await one.shut()
