@@ -22,11 +22,11 @@ from streamer.store.marks import Mark, read_marks, set_mark
 from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
 from streamer.store.pool import Pool, PoolOptions
 from streamer.store.reader import Reader
-from streamer.store.rollups import RefreshReport, Rollups, keep_fresh
+from streamer.store.rollups import RefreshReport, Rollups, catch_up, keep_fresh
 from streamer.store.writer import Writer
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.backoff import Backoff
-from streamer.timing.clock import Clock, now
+from streamer.timing.clock import Clock
 from streamer.timing.retry import Health, keep_trying
 
 T = TypeVar("T")
@@ -171,7 +171,7 @@ class Database:
 
     async def refresh_rollups(self) -> None:
         """Bring the 1h and 1d candles up to date now; raises ``StoreUnavailable``."""
-        await Rollups(self.pool).refresh_due(now(self._clock))
+        await catch_up(Rollups(self.pool), clock=self._clock)
 
     async def _patiently(self, operation: Callable[[Health], Awaitable[T]]) -> T:
         return await keep_trying(
