@@ -14,7 +14,7 @@ BIN = Path(sys.executable).parent
 
 def main() -> int:
     """The exit code: 0 when every step passed; the first that fails ends the run."""
-    steps = (
+    steps: tuple[tuple[str, list[str | Path]], ...] = (
         ("layout", [BIN / "ruff", "format", "--check", "--quiet", "."]),
         ("lint", [BIN / "ruff", "check", "--quiet", "."]),
         ("types", [BIN / "mypy"]),

@@ -93,9 +93,9 @@ class Simulator:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    ) -> None:
         """Close every connection and both ports."""
-        return bool(await self._stack.__aexit__(kind, error, traceback))
+        await self._stack.__aexit__(kind, error, traceback)
 
     async def run_until(self, stop: asyncio.Event) -> None:
         """Return when ``stop`` is set; cancelling loses nothing."""
