@@ -119,7 +119,6 @@ class Database:
             await self._check_mark(mark)
 
         await self._patiently(bring_up_once)
-        self._recorder.database_reachable()
         self.ready.set()
 
     async def _check_mark(self, mark: Mark | None) -> None:
@@ -174,7 +173,7 @@ class Database:
         await catch_up(Rollups(self.pool), clock=self._clock)
 
     async def _patiently(self, operation: Callable[[Health], Awaitable[T]]) -> T:
-        return await keep_trying(
+        answer = await keep_trying(
             operation,
             retryable=lambda error: isinstance(error, StoreUnavailable),
             clock=self._clock,
@@ -182,6 +181,8 @@ class Database:
             random=self._random,
             before_wait=self._recorder.database_unreachable,
         )
+        self._recorder.database_reachable()
+        return answer
 
 
 @asynccontextmanager

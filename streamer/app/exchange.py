@@ -118,6 +118,7 @@ class ExchangeService:
             chosen = resolve(registry, self._spellings, self._settings.exclude, self._settings.intervals)
             return registry, chosen
 
+        self._shared.recorder.exchange_starting(self.name)
         try:
             self._prepared.set_result(await self._keep_preparing(prepare_once))
         except ConfigurationError as error:

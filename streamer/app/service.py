@@ -49,7 +49,7 @@ def mark_of(settings: Settings) -> Mark | None:
 
 
 class Service:
-    """The whole of ``streamer run``. ``companion`` runs beside it and gets the open database: the demo's talk."""
+    """The whole of ``streamer run``. ``companion`` runs beside it and gets the open database and the HTTP address."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Service:
         *,
         since: timedelta = timedelta(0),
         mark: Mark | None = None,
-        companion: Callable[[Database, Stop], Coroutine[None, None, None]] | None = None,
+        companion: Callable[[Database, str], Coroutine[None, None, None]] | None = None,
     ) -> None:
         self._settings = settings
         self._since = since
@@ -163,7 +163,7 @@ class Service:
                 async with asyncio.TaskGroup() as producers:
                     running = [producers.create_task(exchange.run()) for exchange in exchanges]
                     if self._companion is not None:
-                        running.append(producers.create_task(self._companion(database, stop)))
+                        running.append(producers.create_task(self._companion(database, address)))
                     await stop.asked.wait()
                     self._recorder.service_stopping(stop.reason)
                     for task in running:

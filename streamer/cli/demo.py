@@ -8,7 +8,6 @@ import click
 
 from streamer.app.database import Database
 from streamer.app.service import Service
-from streamer.app.signals import Stop
 from streamer.cli.options import read_settings, settings_options
 from streamer.domain.errors import StoreError
 from streamer.settings.model import DEFAULT_SYMBOLS, Settings
@@ -25,7 +24,7 @@ _INVITATION = """
 A week is there. In another terminal:
   streamer sql --data-dir {folder} 'table klines_1d'
   psql '{url}'
-  curl http://{host}:{port}/metrics
+  curl http://{address}/metrics
 
 Each minute brings six more candles:"""
 
@@ -66,12 +65,12 @@ class _Talk:
     """Tells what happens: the history as it comes, what to look at, then each minute's candles."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self._folder = settings.data_dir
         self._clock = SystemClock()
         self._series = sum(len(symbols) for symbols in settings.followed().values())
         self._expected = self._series * int(_HISTORY.total_seconds() // 60)
 
-    async def run(self, database: Database, _stop: Stop) -> None:
+    async def run(self, database: Database, address: str) -> None:
         """Talk until cancelled."""
         await database.ready.wait()
         stored = 0
@@ -91,10 +90,5 @@ class _Talk:
                 click.echo(f"{newest:%H:%M} +{count - stored} candles, {count:,} in all")
             stored = count
             if not invited and count >= self._expected - 10 * self._series:
-                self._invite(database)
+                click.echo(_INVITATION.format(folder=self._folder, url=database.url, address=address))
                 invited = True
-
-    def _invite(self, database: Database) -> None:
-        http = self._settings.http
-        folder = self._settings.data_dir
-        click.echo(_INVITATION.format(folder=folder, url=database.url, host=http.host, port=http.port))

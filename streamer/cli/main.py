@@ -50,16 +50,23 @@ def _run(arguments: list[str]) -> int:
         return WRONG
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    except (StreamerError, BaseExceptionGroup) as problem:
+    except (BrokenPipeError, StreamerError, BaseExceptionGroup) as problem:
+        if _is_broken_pipe(problem):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
         error = _only_ours(problem)
         if error is None:
             raise
         click.echo(f"streamer: {error}", err=True)
         return WRONG if isinstance(error, ConfigurationError) else FAILED
     return code if isinstance(code, int) else 0
+
+
+def _is_broken_pipe(problem: BaseException) -> bool:
+    """Whether the reader of our output went away, as `head` does, and nothing else happened."""
+    if isinstance(problem, BaseExceptionGroup):
+        return all(_is_broken_pipe(one) for one in problem.exceptions)
+    return isinstance(problem, BrokenPipeError)
 
 
 def _only_ours(problem: BaseException) -> StreamerError | None:

@@ -66,8 +66,14 @@ class Recorder:
 
     # ------------------------------------------------------------ feeds
 
+    def exchange_starting(self, exchange: str) -> None:
+        """The exchange's lists are asked for; it is not ready before they are read."""
+        self._metrics.series_followed.labels(exchange).set(0)
+        self._status.feed(exchange).trouble = "its instruments are not known yet"
+
     def series_followed(self, exchange: str, count: int, connections: int) -> None:
         """The exchange's series are known and spread over so many connections."""
+        self._status.feed(exchange).trouble = None
         self._metrics.begin_at_zero(exchange)
         self._metrics.series_followed.labels(exchange).set(count)
         self._status.feed(exchange).planned = connections

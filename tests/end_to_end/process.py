@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from signal import Signals
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -25,9 +25,11 @@ _COMMAND = (sys.executable, "-m", "streamer")
 _WITHHELD = ("STREAMER_", "DATABASE_URL", "PYTEST_")
 
 
-async def until(
-    condition: Callable[[], Awaitable[T]] | Callable[[], T], what: str, patience_s: float = PATIENCE_S
-) -> T:
+@overload
+async def until(condition: Callable[[], Awaitable[T]], what: str, patience_s: float = ...) -> T: ...
+@overload
+async def until(condition: Callable[[], T], what: str, patience_s: float = ...) -> T: ...
+async def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
     """The first true answer of ``condition``; the test fails when none comes in time."""
     clock = SystemClock()
     deadline_at = clock.monotonic() + patience_s
@@ -152,6 +154,10 @@ class Service:
         """Send it a signal."""
         self.process.send_signal(number)
 
+    def press_ctrl_c(self) -> None:
+        """Interrupt it as a terminal does: with every process that it has started and left in its group."""
+        os.killpg(self.process.pid, Signals.SIGINT)
+
     async def ended(self, patience_s: float = PATIENCE_S) -> int:
         """Its exit code, when it has ended; it never ends with a traceback."""
         try:
@@ -182,6 +188,7 @@ async def service(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=_LINE_BYTES,
+        start_new_session=True,
     )
     started = Service(process)
     assert process.stdout is not None

@@ -1,5 +1,6 @@
 """What exchanges send when they misbehave: counted by kind, shown once, and the candles beside it are right."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from tests.end_to_end.world import (
 )
 from tests.integration.servers import TestDatabase
 
-RATE = 30.0
+RATE = 60.0
 SERIES = [
     Followed("binance", "BTC-USDT", Market.SPOT, "BTCUSDT"),
     Followed("binance", "ETH-USDT-PERP", Market.LINEAR, "ETHUSDT"),
@@ -114,3 +115,27 @@ async def test_an_exchange_that_cannot_be_had_stops_no_other(plain_database: Tes
             assert len(causes) == len(set(causes))
             assert await running.stopped() == 0
         assert {row.exchange for row in await rows(plain_database.url)} == {"binance"}
+
+
+async def test_an_exchange_that_never_answers_is_not_ready(plain_database: TestDatabase, tmp_path: Path) -> None:
+    """It accepts connections and says nothing: the others start without it, and ``/readyz`` says who is missing."""
+    async with simulating(rate=RATE) as simulator, await asyncio.start_server(keep_silent, "127.0.0.1", 0) as deaf:
+        rest = f"http://127.0.0.1:{deaf.sockets[0].getsockname()[1]}"
+        nobody = {one: {"ws": "ws://127.0.0.1:1", "rest": rest} for one in ("spot", "linear", "inverse")}
+        symbols = {"binance": SYMBOLS["binance"], "okx": SYMBOLS["okx"]}
+        urls = {**simulator.urls, "okx": nobody}
+        config = write_settings(tmp_path, urls, symbols, database_url=plain_database.url, rate=RATE)
+        async with service("run", "--config", config, folder=tmp_path) as running:
+            await running.logged("database_reachable")
+            for _ in symbols["binance"]:
+                await running.logged("connection_live", exchange="binance")
+            [reason] = await running.reasons()
+            assert reason.startswith("okx: ")
+            assert await running.stopped() == 0
+
+
+async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Read until the other end goes away."""
+    while await reader.read(1_024):
+        continue
+    writer.close()

@@ -203,6 +203,21 @@ async def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert errors == b""
 
 
+async def test_a_reader_of_the_demo_may_go_away(tmp_path: Path) -> None:
+    """``streamer demo | head -1`` ends without a word."""
+    with data_folder() as data:
+        process = await asyncio.create_subprocess_shell(
+            f"'{sys.executable}' -m streamer demo --port 0 --data-dir '{data}' | head -1",
+            cwd=tmp_path,
+            env=clean_environment(),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+    assert output.startswith(b"streamer demo")
+    assert errors == b""
+
+
 async def test_a_simulator_is_run_from_the_command_line(tmp_path: Path) -> None:
     """It writes a settings file that ``symbols`` reads, and ends with 0 when asked to."""
     file = tmp_path / "simulated.yaml"

@@ -11,8 +11,8 @@ from tests.end_to_end.world import (
     MINUTE_MS,
     Followed,
     check_rows,
-    quiet,
     minute_s,
+    quiet,
     rows,
     sent,
     simulating,
@@ -46,8 +46,8 @@ for _exchange, _symbol, *_ in INSTRUMENTS:
 async def test_every_candle_that_was_sent_is_a_row_and_a_restart_leaves_no_hole(
     plain_database: TestDatabase, tmp_path: Path
 ) -> None:
-    """Twenty minutes with two drops of every connection, then a stop, minutes of absence, and a start."""
-    drops = [Fault(kind=FaultKind.DROP, at_s=minute_s(after_s)) for after_s in (180.0, 480.0)]
+    """Ten minutes with two drops of every connection, then a stop, three minutes of absence, and a start."""
+    drops = [Fault(kind=FaultKind.DROP, at_s=minute_s(after_s)) for after_s in (150.0, 360.0)]
     async with simulating(*drops, rate=RATE) as simulator:
         config = write_settings(
             tmp_path, simulator.urls, SYMBOLS, database_url=plain_database.url, rate=RATE, intervals=("1m", "5m")
@@ -55,7 +55,7 @@ async def test_every_candle_that_was_sent_is_a_row_and_a_restart_leaves_no_hole(
         begun_ms = simulator.now_ms()
         async with service("run", "--config", config, folder=tmp_path) as first:
             await first.ready()
-            await until(lambda: simulator.now_ms() - begun_ms > 13 * MINUTE_MS, "thirteen minutes pass")
+            await until(lambda: simulator.now_ms() - begun_ms > 10 * MINUTE_MS, "ten minutes pass")
             await quiet(simulator)
             assert await first.stopped() == 0
             assert len(first.log("connection_failed", reason="lost")) >= 2 * len(SYMBOLS)
@@ -64,7 +64,7 @@ async def test_every_candle_that_was_sent_is_a_row_and_a_restart_leaves_no_hole(
         assert sent(simulator, SERIES) - kept.keys() == set()
 
         away_ms = simulator.now_ms()
-        await until(lambda: simulator.now_ms() - away_ms > 4 * MINUTE_MS, "four minutes pass")
+        await until(lambda: simulator.now_ms() - away_ms > 3 * MINUTE_MS, "three minutes pass")
         newest = {key[:3]: key[3] for key in sorted(kept)}
         back_ms = simulator.now_ms()
         async with service("run", "--config", config, folder=tmp_path) as second:

@@ -15,8 +15,8 @@ from tests.end_to_end.proxy import door
 from tests.end_to_end.world import Followed, check_rows, quiet, rows, simulating, truth, write_settings
 from tests.integration.servers import TestDatabase
 
-INSTRUMENTS = 240
-SYNTHETIC = 180  # fewer than any exchange has beside its named instruments
+INSTRUMENTS = 180
+SYNTHETIC = 120  # fewer than any exchange has beside its named instruments
 PATTERNS = {exchange: ["X*-USDT", "X*-USDT-PERP"] for exchange in ("binance", "bybit", "okx")}
 BTC = {"binance": ["BTC-USDT"]}
 AT_ONCE_S = 5.0
@@ -59,8 +59,8 @@ async def all_arrived(running: Service, more_than: int) -> int:
 async def test_a_stop_in_the_middle_of_a_spike_loses_nothing(plain_database: TestDatabase, tmp_path: Path) -> None:
     """Hundreds of candles wait behind a lock when the signal comes; all that were received are rows, and exit is 0."""
     followed = synthetic()
-    async with simulating(symbols=INSTRUMENTS, rate=20.0) as simulator:
-        config = write_settings(tmp_path, simulator.urls, PATTERNS, database_url=plain_database.url, rate=20.0)
+    async with simulating(symbols=INSTRUMENTS, rate=30.0, forming_every_s=20.0) as simulator:
+        config = write_settings(tmp_path, simulator.urls, PATTERNS, database_url=plain_database.url, rate=30.0)
         async with service("run", "--config", config, folder=tmp_path) as running:
             await running.ready()
             async with locked(plain_database.url):
@@ -126,9 +126,8 @@ async def test_a_stop_with_nothing_held_waits_for_nobody(plain_database: TestDat
         async with service("run", "--config", config, folder=tmp_path) as running:
             await running.logged("connection_live")
             await running.logged("database_unreachable")
-            received = await running.metric("streamer_candles_received_total")
-            code = await running.stopped(patience_s=AT_ONCE_S) if not received else 0
-        assert code == 0
+            if await running.metric("streamer_candles_received_total") == 0:  # a minute has not just ended
+                assert await running.stopped(patience_s=AT_ONCE_S) == 0
 
 
 async def test_a_stop_during_the_start_opens_nothing(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ from tests.integration.servers import TestDatabase
 
 RATE = 60.0
 CAP_S = 60.0
-STORM_S = 900.0
+STORM_S = 420.0
 
 
 async def test_a_storm_settles_at_the_longest_pause_and_ends(tmp_path: Path, plain_database: TestDatabase) -> None:
     """A handshake proves nothing: pauses grow to the cap; the others go on; health starts the pauses anew."""
     storm = Fault(kind=FaultKind.ACCEPT_THEN_CLOSE, exchange="binance", for_s=STORM_S)
-    drop = Fault(kind=FaultKind.DROP, exchange="binance", at_s=STORM_S + 300.0)
+    drop = Fault(kind=FaultKind.DROP, exchange="binance", at_s=STORM_S + 150.0)
     async with simulating(storm, drop, rate=RATE) as simulator:
         symbols = {"binance": ["BTC-USDT"], "okx": ["BTC-USDT"]}
         config = write_settings(tmp_path, simulator.urls, symbols, database_url=plain_database.url, rate=RATE)

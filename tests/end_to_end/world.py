@@ -20,7 +20,7 @@ from tests.end_to_end.process import until
 
 RATE = 30.0  # a minute lasts two seconds
 MINUTE_MS = 60_000
-_BACK_MS = 24 * 60 * MINUTE_MS  # no test looks further back
+_BACK_MS = 3 * 60 * MINUTE_MS  # no test looks further back
 _ROWS = """
 select exchange, symbol, interval, (extract(epoch from open_time) * 1000)::bigint, open, high, low, close, volume,
        quote_volume, trades, taker_buy_volume, taker_buy_quote_volume, source
@@ -111,7 +111,10 @@ async def rows(url: str) -> list[Row]:
         return []
     finally:
         await connection.close()
-    return [Row(*record[:4], tuple(record[4:13]), record[13]) for record in map(tuple, found)]
+    return [
+        Row(exchange, symbol, interval, open_ms, tuple(figures), source)
+        for exchange, symbol, interval, open_ms, *figures, source in map(tuple, found)
+    ]
 
 
 def minute_s(after_s: float) -> float:
