@@ -21,6 +21,7 @@ class Reader:
         self._pool = pool
         self._newest = query("newest")
         self._candles = query("candles")
+        self._is_migrated = query("bookkeeping_exists")
         self._read_role = query("become_reader")
         self._limits = query("limit_statement")
 
@@ -53,13 +54,18 @@ class Reader:
             await transaction.start()
             try:
                 await connection.execute(self._limits, f"{timeout_s * 1_000:.0f}")
-                await connection.execute(self._read_role)
+                if await connection.fetchval(self._is_migrated):
+                    await connection.execute(self._read_role)
                 prepared = await connection.prepare(statement)
+                if prepared.get_parameters():
+                    raise StoreError("the statement was refused: it has parameters; write their values into it")
                 cursor = await prepared.cursor()
                 rows = await cursor.fetch(most)
                 columns = [attribute.name for attribute in prepared.get_attributes()]
             except (asyncpg.SyntaxOrAccessError, asyncpg.DataError, asyncpg.InvalidTransactionStateError) as error:
-                raise StoreError(f"the statement was refused: {error.args[0]}") from error
+                said = str(error.args[0]).splitlines()[0]
+                hint = "; give one statement at a time" if "multiple commands" in said else ""
+                raise StoreError(f"the statement was refused: {said}{hint}") from error
             except asyncpg.QueryCanceledError as error:
                 raise StoreError(f"the statement took longer than {timeout_s:g} s") from error
             finally:  # a SET would outlive a commit

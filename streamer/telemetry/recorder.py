@@ -30,6 +30,7 @@ class Recorder:
         self._log = logger
         self._status = status
         self._shown: set[tuple[str, ...]] = set()
+        self._offset_said: dict[str, float] = {}
         self._frames: dict[str, Counter] = {}  # what comes per frame looks its label up once
 
     def _first_time(self, *what: str) -> bool:
@@ -152,7 +153,7 @@ class Recorder:
         """The buffer was full: the oldest candles were given up."""
         self._metrics.candles_dropped.labels(exchange).inc(count)
         if self._first_time("dropped", exchange):
-            self._log.error("candles_dropped", exchange=exchange, cure="bring the database back; then backfill")
+            self._log.error("candles_dropped", exchange=exchange, cure="bring the database back")
 
     def candles_settled(self, exchange: str, interval: Interval, source: Source, outcome: Outcome, count: int) -> None:
         """The database answered for so many candles of one kind."""
@@ -240,9 +241,10 @@ class Recorder:
             self._log.error("exchange_unreachable", exchange=exchange, error=cause)
 
     def clock_measured(self, exchange: str, offset_s: float, error_s: float) -> None:
-        """The exchange's time was read; a large offset is said."""
+        """The exchange's time was read; a large offset is said, and again when it has moved by as much."""
         self._metrics.clock_offset.labels(exchange).set(offset_s)
-        if abs(offset_s) > _LARGE_OFFSET_S:
+        if abs(offset_s - self._offset_said.get(exchange, 0.0)) > _LARGE_OFFSET_S:
+            self._offset_said[exchange] = offset_s
             self._log.warning(
                 "clock_off",
                 exchange=exchange,

@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 
 from streamer.domain.errors import StoreError, StoreUnavailable
+from streamer.store.pool import Pool, PoolOptions
+from streamer.store.reader import Reader
 from streamer.store.statements import query
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import START, OpenStore, delivery, open_store
@@ -48,7 +50,8 @@ async def test_a_statement_gives_columns_and_limited_rows(store: OpenStore) -> N
     ("statement", "said"),
     [
         ("selec 1", "syntax error"),
-        ("select 1; drop table klines", "multiple commands"),
+        ("select 1; drop table klines", "multiple commands.*give one statement at a time"),
+        ("select $1::int", "it has parameters"),
         ("select nothing from klines", "does not exist"),
         ("select 1 / 0", "division by zero"),
         ("delete from klines", "denied|read-only"),
@@ -80,3 +83,12 @@ async def test_leaving_the_transaction_gains_nothing(store: OpenStore, statement
         await store.reader.read_only("delete from klines", 10)
     await store.writer.write([delivery()])
     assert await store.look("select count(*) from klines") == [(1,)]
+
+
+async def test_a_database_that_was_never_migrated_answers_too(plain_database: TestDatabase) -> None:
+    """Whoever looks before the first start is not told of our own tables."""
+    pool = Pool(PoolOptions(url=plain_database.url))
+    try:
+        assert await Reader(pool).read_only("select 1 as one", 2) == (["one"], [(1,)])
+    finally:
+        await pool.close()
