@@ -1,5 +1,6 @@
 """The newest candles are found without a scan; the read-only statement can do nothing but read."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
@@ -12,6 +13,9 @@ from streamer.store.reader import Reader
 from streamer.store.statements import query
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import START, OpenStore, delivery, open_store
+
+
+CHUNK = re.compile(r" on (_hyper_\d+_\d+_chunk)")
 
 
 @pytest.fixture
@@ -30,9 +34,11 @@ async def test_the_newest_stops_at_the_newest_chunk(timescale_database: TestData
         assert await store.reader.newest([series]) == {series: weeks[5]}
         explain = "explain (analyze, costs off, timing off, summary off) " + query("newest").split("\n", 2)[2]
         plan = await store.look(explain, ["binance"], ["A"], ["1m"], [None])
-        scans = [line for (line,) in plan if "_hyper_" in line]
-        assert len(scans) == 6
-        assert sum("never executed" in line for line in scans) == 5
+        chunks = {
+            match[1]: line for (line,) in plan if (match := CHUNK.search(line))
+        }  # the policy may have compressed some
+        assert len(chunks) == 6
+        assert len([chunk for chunk, line in chunks.items() if "never executed" not in line]) == 1
 
 
 async def test_a_statement_gives_columns_and_limited_rows(store: OpenStore) -> None:
