@@ -14,7 +14,6 @@ from streamer.store.statements import query
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import START, OpenStore, delivery, open_store
 
-
 CHUNK = re.compile(r" on (_hyper_\d+_\d+_chunk)")
 
 
