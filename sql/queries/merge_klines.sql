@@ -1,4 +1,5 @@
 -- Merge the staged candles and say what became of each: the rule of streamer.domain.merge, which a test compares.
+-- What is replaced leaves its old and new values in kline_revisions.
 -- $1 and $2 are the first and last open time staged: they spare the planner the other chunks. The lateral limit forces
 -- one index look-up per row. "raced" is a key that another session inserted meanwhile: the caller tries again.
 -- Two candles differ where both have a value and the values differ; NULL never replaces a value.
@@ -6,6 +7,9 @@ with judged as materialized (
     select
         s.exchange, s.symbol, s.interval, s.open_time,
         k.exchange is not null as stored,
+        k.open, k.high, k.low, k.close, k.volume,
+        k.quote_volume, k.trades, k.taker_buy_volume, k.taker_buy_quote_volume,
+        k.source, k.received_at,
         (
             k.open, k.high, k.low, k.close, k.volume,
             coalesce(k.quote_volume, s.quote_volume), coalesce(k.trades, s.trades),
@@ -88,7 +92,25 @@ written as (
             coalesce(k.taker_buy_quote_volume, excluded.taker_buy_quote_volume)
         )
     end
-    returning k.exchange, k.symbol, k.interval, k.open_time, xmax = 0 as fresh
+    returning k.*, xmax = 0 as fresh
+),
+revised as (
+    insert into kline_revisions (
+        exchange, symbol, interval, open_time,
+        old_open, old_high, old_low, old_close, old_volume,
+        old_quote_volume, old_trades, old_taker_buy_volume, old_taker_buy_quote_volume, old_source, old_received_at,
+        new_open, new_high, new_low, new_close, new_volume,
+        new_quote_volume, new_trades, new_taker_buy_volume, new_taker_buy_quote_volume, new_source, new_received_at
+    )
+    select
+        exchange, symbol, interval, open_time,
+        j.open, j.high, j.low, j.close, j.volume,
+        j.quote_volume, j.trades, j.taker_buy_volume, j.taker_buy_quote_volume, j.source, j.received_at,
+        w.open, w.high, w.low, w.close, w.volume,
+        w.quote_volume, w.trades, w.taker_buy_volume, w.taker_buy_quote_volume, w.source, w.received_at
+    from judged j
+    join written w using (exchange, symbol, interval, open_time)
+    where j.stored and j.differs and not w.fresh
 )
 select
     j.exchange, j.symbol, j.interval, j.open_time,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from streamer.domain.candle import Candle, Delivery, Source
@@ -77,4 +78,155 @@ class InstrumentSink(Protocol):
         Raises:
             StoreUnavailable: nothing changed.
         """
+        ...
+
+
+class Run(NamedTuple):
+    """A run of open times of one series, both ends included and on boundaries of its interval."""
+
+    series: Series
+    first_time: datetime
+    last_time: datetime
+
+    @property
+    def candles(self) -> int:
+        """How many open times the run holds."""
+        return (self.last_time - self.first_time) // self.series.interval.duration + 1
+
+
+class GapCause(StrEnum):
+    """Why candles are missing."""
+
+    BREAK = "break"  # we were not connected
+    START = "start"  # we were not running
+    LATE = "late"  # connected, and not delivered
+    REJECTED = "rejected"  # the exchange served a candle that cannot be
+    OVERFLOW = "overflow"  # the spool was full
+    SPOOL = "spool"  # the spool's file was lost
+    HISTORY = "history"  # a backfill did not bring it
+
+
+class GapStatus(StrEnum):
+    """What became of a gap."""
+
+    OPEN = "open"
+    REPAIRED = "repaired"  # stored meanwhile, from whatever source
+    ABSENT = "absent"  # the exchange has no such candle, by a witness; asked once more after a day
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A row of ``gaps``. ``found`` of its ``expected`` candles are stored: all of a repaired one, else none.
+
+    ``next_attempt_time`` is None where nothing asks by itself any more.
+    """
+
+    id: int
+    run: Run
+    cause: GapCause
+    status: GapStatus
+    expected: int
+    found: int
+    attempts: int
+    next_attempt_time: datetime | None
+    last_error: str | None
+    detected_time: datetime
+    resolved_time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What asking did not bring: open or absent. ``next_attempt_time`` is for open ones; of absent ones it is known."""
+
+    run: Run
+    status: GapStatus
+    cause: GapCause
+    error: str | None = None
+    next_attempt_time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A connection of an exchange ended, with so many series on it; ``cause`` is the reconnect counter's label."""
+
+    exchange: str
+    connection: int
+    series_count: int
+    cause: str
+    break_time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapFilter:
+    """Which gaps: all that are given must fit. Those that reach into [since, until) are in that time."""
+
+    exchange: str | None = None
+    symbol: str | None = None
+    interval: Interval | None = None
+    status: GapStatus | None = None
+    cause: GapCause | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class Ledger(Protocol):
+    """Knows what is followed, up to where it is whole, and what is missing. It does not judge: callers find out.
+
+    Times are aware UTC, by the exchange's clock. Every method raises ``StoreUnavailable``, and may then be called again
+    with the same arguments; cancelling changes nothing, or all of one call.
+    """
+
+    async def follow(self, exchange: str, since: Mapping[Series, datetime], now: datetime) -> Mapping[Series, datetime]:
+        """The marks of exactly these series of ``exchange``, which are followed from now on; new ones begin at theirs.
+
+        Those followed before and not given end now. Those that come back keep their mark.
+        """
+        ...
+
+    async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]]) -> list[Run]:
+        """What opens in [since, until) of each series and is neither stored nor a listed gap, by series and time."""
+        ...
+
+    async def advance(self, marks: Mapping[Series, datetime]) -> None:
+        """Move marks forward; one that is further already stays."""
+        ...
+
+    async def record(self, window: Run, findings: Sequence[Finding], now: datetime) -> None:
+        """Write down one asking for ``window``: ``findings`` (inside it, none overlapping) is what it did not bring.
+
+        What is stored by now closes gaps; what is neither stored nor found stays as it is, one attempt older. Findings
+        join touching gaps of the same status and cause. Give one asking one ``now``: twice the same changes nothing.
+        """
+        ...
+
+    async def due_gaps(self, exchange: str, now: datetime, most: int) -> list[Gap]:
+        """Gaps to ask for again, the longest due first: nobody else gets them for ten minutes, or until recorded."""
+        ...
+
+    async def claim(self, ids: Sequence[int], now: datetime) -> list[Gap]:
+        """Those of these gaps, due or not, that are not repaired and that nobody else has: yours for ten minutes."""
+        ...
+
+    async def gaps(self, wanted: GapFilter, most: int) -> list[Gap]:
+        """At most ``most`` gaps, by series and time."""
+        ...
+
+    async def reconcile(self, now: datetime) -> int:
+        """Close what was stored meanwhile, from whatever source; how many listed gaps held such candles."""
+        ...
+
+    async def note_break(self, broken: Break) -> None:
+        """Remember a break."""
+        ...
+
+    async def breaks(self, most: int, exchange: str | None = None, since: datetime | None = None) -> list[Break]:
+        """At most ``most`` breaks, the newest first."""
+        ...
+
+    async def open_counts(self) -> Mapping[tuple[str, GapCause], int]:
+        """How many gaps are open, by exchange and cause; what has none is left out."""
+        ...
+
+    async def completeness(self, now: datetime) -> Mapping[str, float]:
+        """The share of what is expected of the 24 hours before ``now`` that is stored, by exchange; 1.0 is whole."""
         ...

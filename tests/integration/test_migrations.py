@@ -13,6 +13,7 @@ from streamer.store.kinds import Kind
 from streamer.store.marks import Mark, read_marks, set_mark
 from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
 from streamer.store.pool import Pool, PoolOptions
+from streamer.store.statements import migrations
 from tests.fakes.pooler import transaction_pooler
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import delivery, open_store
@@ -77,18 +78,20 @@ async def test_a_later_run_keeps_to_the_kind(timescale_database: TestDatabase) -
     connection = await asyncpg.connect(timescale_database.url)
     await connection.execute("update database_marks set value = 'postgresql' where name = 'kind'")
     await connection.execute("delete from schema_migrations where number >= 4")
+    await connection.execute("drop view completeness; drop table followed, gaps, breaks, kline_revisions")
     await connection.execute("drop materialized view klines_1d; drop materialized view klines_1h")
     await connection.close()
     second = await migrate_at(timescale_database.url)
     assert (first.kind, second.kind) == (Kind.TIMESCALEDB, Kind.POSTGRESQL)
-    assert second.applied == ("0005_klines_1h", "0006_klines_1d")
+    assert second.applied[:2] == ("0005_klines_1h", "0006_klines_1d")
+    assert second.applied[2:] == tuple(f"{m.number:04}_{m.name}" for m in migrations("postgresql") if m.number >= 10)
 
 
 async def test_a_half_finished_migration_is_taken_up(timescale_database: TestDatabase) -> None:
     """A crash between two migrations leaves whole ones; the rest follows."""
     await migrate_at(timescale_database.url)
     connection = await asyncpg.connect(timescale_database.url)
-    await connection.execute("delete from schema_migrations where number >= 8")
+    await connection.execute("delete from schema_migrations where number in (8, 9)")
     await connection.close()
     report = await migrate_at(timescale_database.url)
     assert report.applied == ("0008_refresh_klines_1h", "0009_refresh_klines_1d")

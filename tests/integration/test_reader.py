@@ -66,6 +66,10 @@ async def test_a_statement_gives_columns_and_limited_rows(store: OpenStore) -> N
         ("copy klines to program 'true'", "to COPY to or from an external program"),
         ("select pg_sleep(5)", "took longer than 0.2 s"),
         (" ;", "no statement"),
+        ("select '294276-01-01'::timestamptz", "cannot be shown.*cast it to text"),
+        ("select '0044-03-15 BC'::date", "cannot be shown.*cast it to text"),
+        ("select '\udcff'", "not valid UTF-8"),
+        ("select '\0'", "NUL"),
     ],
 )
 async def test_anything_but_one_reading_statement_is_refused(store: OpenStore, statement: str, said: str) -> None:

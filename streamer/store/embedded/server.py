@@ -133,6 +133,16 @@ async def start_embedded(
         await server.stop()
 
 
+def has_database(data_dir: Path) -> bool:
+    """Whether an earlier start has made a database for ``data_dir``.
+
+    Raises:
+        StartError: it belongs to another account, or is no longer where it was.
+    """
+    home = find_home(data_dir.absolute())
+    return home is not None and home.cluster.exists()
+
+
 async def running_url(data_dir: Path, installation: Path | None = None) -> str | None:
     """The URL of the server that runs in ``data_dir``, whoever started it; None when none does.
 

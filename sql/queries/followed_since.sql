@@ -1,0 +1,2 @@
+-- From when on candles of each series are wanted.
+select exchange, symbol, interval, since from followed;
