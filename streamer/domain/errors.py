@@ -18,7 +18,9 @@
     │   ├── ConnectionLost
     │   ├── ConnectionIdle
     │   ├── SubscriptionTimedOut
-    │   └── ReconnectAsked
+    │   ├── ReconnectAsked
+    │   ├── ConnectionExpired
+    │   └── ConnectionReplaced
     └── StoreError
         ├── StoreUnavailable    retryable: the whole batch is kept
         ├── StoreMisconfigured  retryable, said in plain words: wrong password, no such database
@@ -139,6 +141,18 @@ class ReconnectAsked(FeedError):
     """The exchange announced that it will close the connection."""
 
     reason = "asked"
+
+
+class ConnectionExpired(FeedError):
+    """The connection is as old as one of its exchange may become, and another takes its place."""
+
+    reason = "rotated"
+
+
+class ConnectionReplaced(FeedError):
+    """We gave the connection up: REST showed candles that it did not deliver."""
+
+    reason = "replaced"
 
 
 class StoreError(StreamerError):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from streamer.domain.candle import Candle
 from streamer.domain.series import Series
 
+FUTURE = "future"  # the reason of a candle that opens beyond the exchange's now: it or our clock is wrong
+
 
 @dataclass(frozen=True, slots=True)
 class CandleClosed:
@@ -53,6 +55,11 @@ class SubscriptionRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsubscriptionConfirmed:
+    """The exchange no longer sends what we left, as far as it says so; nothing follows from it."""
+
+
+@dataclass(frozen=True, slots=True)
 class HeartbeatReceived:
     """The exchange answered our heartbeat."""
 
@@ -78,6 +85,7 @@ FeedEvent = (
     | CandleRefused
     | SubscriptionConfirmed
     | SubscriptionRejected
+    | UnsubscriptionConfirmed
     | HeartbeatReceived
     | NoticeReceived
     | FrameIgnored

@@ -1,11 +1,13 @@
 """The pump between one connection and one session: frames in, messages out, and the alarm clock.
 
 All judgement is the session's. Two tasks: one waits for frames, one for the session's next moment; the first rings the
-second when an answer may have brought that moment nearer, so that an ordinary frame touches no timer.
+second when an answer may have brought that moment nearer, so that an ordinary frame touches no timer. However a
+conversation ends, what had arrived by then is still told.
 """
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +17,8 @@ from streamer.feed.transport import Connection
 from streamer.protocol.session import FeedSession
 from streamer.timing.clock import Clock
 from streamer.timing.server_time import ServerTime
+
+_GOODBYE_S = 2.0
 
 
 class Listener(Protocol):
@@ -41,17 +45,36 @@ class Runner:
     bell: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
-        """Carry on until the connection ends. Cancelling loses frames that were not yet read.
+        """Carry on until the connection ends. Cancelling says goodbye, and loses nothing that comes before its answer.
 
         Raises:
             FeedError: always, with the reason.
         """
+        try:
+            await self._converse()
+        except (FeedError, asyncio.CancelledError):
+            await self._part()
+            raise
+
+    async def _converse(self) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive())
                 tasks.create_task(self._attend())
         except* FeedError as group:
             raise _first(group) from None
+
+    async def _part(self) -> None:
+        """Close, and tell every frame that still comes before the peer's answer: two seconds at most."""
+
+        async def read_out() -> None:
+            with suppress(FeedError):  # the end, which is what we wait for
+                await self._receive()
+
+        with suppress(TimeoutError):
+            async with self.clock.timeout_at(self.clock.monotonic() + _GOODBYE_S), asyncio.TaskGroup() as tasks:
+                tasks.create_task(self.connection.close())
+                tasks.create_task(read_out())
 
     async def _receive(self) -> None:
         receive, told, monotonic = self.connection.receive, self.listener.frame_told, self.clock.monotonic

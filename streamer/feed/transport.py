@@ -18,6 +18,14 @@ class Connection(Protocol):
         """The next frame, undecoded. Cancelling loses nothing."""
         ...
 
+    async def close(self) -> None:
+        """Say goodbye and wait for the end, until which ``receive`` still gives every frame that came before it.
+
+        It must be called together with ``receive``: a full queue holds the peer's answer back. Cancelling leaves the
+        connection closing.
+        """
+        ...
+
 
 class Connector(Protocol):
     """Opens connections; ``on_control`` is called for each ping and pong that arrives."""

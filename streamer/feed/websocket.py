@@ -19,7 +19,7 @@ from streamer import __version__
 from streamer.domain.errors import ConnectFailed, ConnectionLost
 from streamer.feed.transport import Connection, Connector
 from streamer.protocol.adapter import Ping
-from streamer.protocol.address import is_loopback
+from streamer.protocol.address import is_loopback, silenced, spoken
 from streamer.timing.clock import Clock
 
 _OPEN_TIMEOUT_S = 10.0
@@ -54,6 +54,9 @@ class _Socket:
             return await self._client.recv(decode=False)
         except ConnectionClosed as error:
             raise _lost(error) from error
+
+    async def close(self) -> None:
+        await self._client.close()
 
 
 def make_connector(clock: Clock) -> Connector:
@@ -100,13 +103,14 @@ def _lost(error: ConnectionClosed) -> ConnectionLost:
 
 
 def _why_not(url: str, error: Exception) -> str:
+    where = spoken(url)
     if isinstance(error, InvalidStatus):
-        return f"{url}: {_status_in_words(error.response)}"
+        return f"{where}: {_status_in_words(error.response)}"
     if isinstance(error, TimeoutError):
-        return f"{url}: no answer within {_OPEN_TIMEOUT_S:.0f} s"
+        return f"{where}: no answer within {_OPEN_TIMEOUT_S:.0f} s"
     if isinstance(error, ssl.SSLError):
-        return f"{url}: TLS failed: {error.reason or error}"
-    return f"{url}: {str(error) or type(error).__name__}"
+        return f"{where}: TLS failed: {error.reason or error}"
+    return f"{where}: {silenced(str(error)) or type(error).__name__}"
 
 
 def _status_in_words(response: Response) -> str:

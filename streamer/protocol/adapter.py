@@ -60,6 +60,9 @@ class StreamLimits:
     request_spacing_s: float  # between two client messages on one connection
     connect_spacing_s: float  # between two connects to one host
     confirm_s: float = 10.0  # within which a request must be confirmed
+    refusal_spares_others: bool = True  # a refusal that names its culprit leaves the rest of its request in force
+    topics_per_hour: int | None = None  # subscribed and unsubscribed together on one connection; None: not limited
+    lifetime_s: float | None = None  # after which a connection is replaced before the exchange cuts it; None: never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +70,8 @@ class Stream:
     """The streaming side of one market.
 
     ``url`` gives the address to connect to from the configured base; ``topic`` the wire name of a series; ``subscribe``
-    the text of one request for topics, under a request number; ``decode`` what a frame means, given the connection's
-    subscriptions by topic.
+    the text of one request for topics, under a request number, and ``unsubscribe`` that of a request to send them no
+    more; ``decode`` what a frame means, given the connection's subscriptions by topic.
 
     ``decode`` raises ``MalformedFrame`` and nothing else, whatever the bytes.
     """
@@ -78,6 +81,7 @@ class Stream:
     url: Callable[[str], str]
     topic: Callable[[Instrument, Interval], str]
     subscribe: Callable[[Sequence[str], int], str]
+    unsubscribe: Callable[[Sequence[str], int], str]
     decode: Callable[[str | bytes, Mapping[str, Subscription]], Sequence[FeedEvent]]
 
 

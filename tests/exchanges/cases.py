@@ -21,6 +21,7 @@ from streamer.domain.events import (
     NoticeReceived,
     SubscriptionConfirmed,
     SubscriptionRejected,
+    UnsubscriptionConfirmed,
 )
 from streamer.domain.instrument import Instrument, Kind, Market, Status
 from streamer.domain.interval import Interval, to_ms
@@ -83,7 +84,14 @@ def describe(event: FeedEvent) -> dict[str, Any]:
             told = _series(series) | {"sent_ms": sent_ms}
         case CandleRefused(series, open_ms, reason):
             told = _series(series) | {"open_time_ms": open_ms, "reason": reason}
-        case SubscriptionConfirmed() | SubscriptionRejected() | HeartbeatReceived() | NoticeReceived() | FrameIgnored():
+        case (
+            SubscriptionConfirmed()
+            | SubscriptionRejected()
+            | UnsubscriptionConfirmed()
+            | HeartbeatReceived()
+            | NoticeReceived()
+            | FrameIgnored()
+        ):
             told = asdict(event)
         case _:
             assert_never(event)

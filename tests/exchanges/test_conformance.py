@@ -163,6 +163,19 @@ def test_request_asks_for_each_topic_once_within_the_limits(adapter: ExchangeAda
 
 
 @each_side
+def test_a_topic_is_left_in_the_words_that_asked_for_it(adapter: ExchangeAdapter, market: Market) -> None:
+    """Both requests name the same arguments and their own number, and differ in what is to be done."""
+    stream = adapter.markets[market].stream
+    for topic in topics_of(adapter, market):
+        asked, left = json.loads(stream.subscribe([topic], 7)), json.loads(stream.unsubscribe([topic], 7))
+        different = {key for key in asked.keys() | left.keys() if asked.get(key) != left.get(key)}
+        assert len(different) == 1
+        verb = different.pop()
+        assert left[verb].lower() == f"un{asked[verb]}".lower()
+        assert len(stream.unsubscribe([topic], 10**9).encode()) <= stream.limits.request_bytes
+
+
+@each_side
 def test_stream_limits_are_sane(adapter: ExchangeAdapter, market: Market) -> None:
     """A connection carries something, one topic fits into a request, and waits are short but not nothing."""
     limits = adapter.markets[market].stream.limits
@@ -170,6 +183,8 @@ def test_stream_limits_are_sane(adapter: ExchangeAdapter, market: Market) -> Non
     assert 0 < limits.request_spacing_s <= 10
     assert 0 < limits.connect_spacing_s <= 10
     assert 1 <= limits.confirm_s <= 60
+    assert limits.lifetime_s is None or limits.lifetime_s >= 3_600
+    assert limits.topics_per_hour is None or limits.topics_per_hour > 2 * limits.series_per_connection
     stream = adapter.markets[market].stream
     assert (
         max(len(stream.subscribe([each], 10**9).encode()) for each in topics_of(adapter, market))

@@ -3,7 +3,7 @@
 from streamer.domain.events import SessionEvent
 from streamer.protocol.adapter import Heartbeat, Ping, StreamLimits
 from streamer.protocol.session import FeedSession
-from tests.fakes.toy_exchange import HEARTBEAT, LIMITS, make_stream, subscriptions
+from tests.fakes.toy_exchange import HEARTBEAT, LIMITS, make_stream, series_of, subscriptions
 
 
 class Talk:
@@ -46,6 +46,16 @@ class Talk:
     def requests(self) -> list[str]:
         """The subscribe requests sent so far."""
         return [str(message) for _, message in self.sent if str(message).startswith("subscribe")]
+
+    def spoken(self) -> list[str]:
+        """Every subscribe and unsubscribe request sent so far."""
+        return [str(message) for _, message in self.sent if "subscribe" in str(message)]
+
+    def resubscribe(self, topic: str) -> bool:
+        """Ask for a topic anew, as the feed does: the pump is rung."""
+        taken = self.session.resubscribe(series_of(topic), self.now_at)
+        self._attend()
+        return taken
 
     def confirmed(self) -> list[str]:
         """The topics that are delivered."""

@@ -3,10 +3,10 @@
 ::
 
     closed TOPIC MINUTE      forming TOPIC      impossible TOPIC      ack ID      ack-topic TOPIC      ack
-    reject ID                reject-topic TOPIC reject                busy ID     pong
-    notice WORD              leaving WORD       other
+    reject ID                reject-topic TOPIC [ID]                  reject      busy ID     pong
+    notice WORD              leaving WORD       other           left
 
-Anything else is malformed. It is asked with ``subscribe ID TOPIC,TOPIC``.
+Anything else is malformed. It is asked with ``subscribe ID TOPIC,TOPIC`` and left with ``unsubscribe ID TOPIC``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,6 +24,7 @@ from streamer.domain.events import (
     NoticeReceived,
     SubscriptionConfirmed,
     SubscriptionRejected,
+    UnsubscriptionConfirmed,
 )
 from streamer.domain.instrument import Instrument, Market
 from streamer.domain.interval import Interval
@@ -90,15 +91,16 @@ def _candle_event(words: list[str], subscribed: Mapping[str, Subscription]) -> F
 
 def _control_event(words: list[str]) -> FeedEvent | None:
     match words:
-        case ["pong"]:
-            return HeartbeatReceived()
+        case ["pong" | "left" as word]:
+            return HeartbeatReceived() if word == "pong" else UnsubscriptionConfirmed()
         case ["notice", text]:
             return NoticeReceived(text)
         case ["leaving", text]:
             return NoticeReceived(text, reconnect=True)
         case ["ack" | "ack-topic" | "reject" | "reject-topic" | "busy" as word, *rest]:
             topic = rest[0] if rest and word.endswith("-topic") else None
-            number = int(rest[0]) if rest and topic is None else None
+            numbers = rest[1:] if topic is not None else rest
+            number = int(numbers[0]) if numbers else None
             if word.startswith("ack"):
                 return SubscriptionConfirmed(number, topic)
             return SubscriptionRejected("slower" if word == "busy" else "no", number, topic, retryable=word == "busy")
@@ -114,6 +116,7 @@ def make_stream(limits: StreamLimits = LIMITS, heartbeat: Heartbeat = HEARTBEAT)
         url=lambda base: f"{base}/ws",
         topic=lambda instrument, _interval: instrument.native_symbol,
         subscribe=lambda topics, number: f"subscribe {number} {','.join(topics)}",
+        unsubscribe=lambda topics, number: f"unsubscribe {number} {','.join(topics)}",
         decode=decode,
     )
 

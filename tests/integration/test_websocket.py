@@ -222,6 +222,77 @@ async def test_a_half_open_connection_is_noticed_and_left_behind(play: Play) -> 
         assert 40.0 <= clock.monotonic() - began_at < 300.0
 
 
+class Listening:
+    """Remembers the frames it was told of."""
+
+    def __init__(self) -> None:
+        self.frames: list[bytes] = []
+        self.first = asyncio.Event()
+
+    def frame_told(self, frame: bytes, _: object) -> None:
+        """A frame arrived."""
+        self.frames.append(frame)
+        self.first.set()
+
+    def progressed(self) -> None:
+        """Nothing to do."""
+
+
+async def converse(url: str, ear: Listening) -> None:
+    """Run a conversation until it ends or is stopped."""
+    clock = SystemClock()
+    async with CONNECT(url, nothing) as connection:
+        session = FeedSession(make_stream(), subscriptions("a"), clock.monotonic())
+        await Runner(connection, session, ear, clock, ServerTime(clock)).run()
+
+
+async def test_a_stop_reads_out_what_is_under_way() -> None:
+    """Frames that the peer sent before it saw our close are told, though none had been read when the stop came."""
+    frames = [f"closed a {number}".encode() for number in range(200)]
+    go, sent = asyncio.Event(), asyncio.Event()
+
+    async def play(connection: ServerConnection) -> None:
+        await connection.send("pong")
+        await go.wait()
+        for frame in frames:
+            await connection.send(frame, text=True)
+        sent.set()
+        await hang(connection)
+
+    ear = Listening()
+    async with exchange_server(play) as url:
+        task = asyncio.create_task(converse(url, ear))
+        await ear.first.wait()
+        go.set()
+        await sent.wait()
+        task.cancel()
+        assert len(ear.frames) < len(frames)
+        await asyncio.wait({task})
+    assert task.cancelled()
+    assert ear.frames == [b"pong", *frames]
+
+
+async def test_a_stop_reads_out_a_queue_that_is_full() -> None:
+    """A peer that sends without pause has filled the queue, which must not hold back its answer to our close."""
+    frames = [f"closed a {number}".encode() for number in range(50_000)]
+
+    async def play(connection: ServerConnection) -> None:
+        for frame in frames:
+            await connection.send(frame, text=True)
+        await hang(connection)
+
+    ear = Listening()
+    async with exchange_server(play) as url:
+        task = asyncio.create_task(converse(url, ear))
+        await ear.first.wait()
+        task.cancel()
+        told = len(ear.frames)
+        await asyncio.wait({task})
+    assert task.cancelled()
+    assert told < len(ear.frames)
+    assert ear.frames == frames[: len(ear.frames)]
+
+
 # ---------------------------------------------------------------- connecting
 
 

@@ -22,8 +22,10 @@ from streamer.domain.events import (
     FeedEvent,
     FrameIgnored,
     HeartbeatReceived,
+    NoticeReceived,
     SubscriptionConfirmed,
     SubscriptionRejected,
+    UnsubscriptionConfirmed,
 )
 from streamer.domain.instrument import Instrument, Market
 from streamer.domain.interval import Interval
@@ -34,7 +36,7 @@ from streamer.protocol.wire import WrongShape, as_array, as_flag, as_integer, as
 _OTHER_TOPICS = frozenset(
     {"publicTrade", "orderbook", "tickers", "allLiquidation", "liquidation", "insurance", "priceLimit", "adlAlert"}
 )
-FRAME_KINDS = _OTHER_TOPICS | {"unfollowed_candle", "unreadable_candle", "unsubscribe", "other"}
+FRAME_KINDS = _OTHER_TOPICS | {"unfollowed_candle", "unreadable_candle", "other"}
 
 # https://bybit-exchange.github.io/docs/v5/ws/connect, read 2026-07-24: the args of one connection together have at most
 # 21,000 characters, spot takes at most 10 per request (we keep to that everywhere), 500 connects in 5 minutes per host.
@@ -46,6 +48,7 @@ _LIMITS = StreamLimits(
     request_bytes=21_000,
     request_spacing_s=0.1,
     connect_spacing_s=1.0,
+    refusal_spares_others=False,  # not documented: the rest is asked for anew
 )
 
 
@@ -69,7 +72,8 @@ def stream_of(market: Market) -> Stream:
         heartbeat=_HEARTBEAT,
         url=partial(_url, market),
         topic=_topic,
-        subscribe=_subscribe,
+        subscribe=partial(_request, "subscribe"),
+        unsubscribe=partial(_request, "unsubscribe"),
         decode=decode,
     )
 
@@ -82,8 +86,8 @@ def _topic(instrument: Instrument, interval: Interval) -> str:
     return f"kline.{INTERVALS[interval]}.{instrument.native_symbol}"
 
 
-def _subscribe(topics: Sequence[str], number: int) -> str:
-    return orjson.dumps({"req_id": str(number), "op": "subscribe", "args": list(topics)}).decode()
+def _request(operation: str, topics: Sequence[str], number: int) -> str:
+    return orjson.dumps({"req_id": str(number), "op": operation, "args": list(topics)}).decode()
 
 
 def decode(frame: str | bytes, subscriptions: Mapping[str, Subscription]) -> Sequence[FeedEvent]:
@@ -152,13 +156,14 @@ def _decode_control(answer: Mapping[str, Any]) -> FeedEvent:
     if operation == "pong" or (operation == "ping" and answer.get("ret_msg") == "pong"):
         return HeartbeatReceived()
     if operation == "unsubscribe":
-        return FrameIgnored("unsubscribe")
+        refused = answer.get("success") is False
+        return NoticeReceived(_reason(answer)[:_LONGEST_REASON]) if refused else UnsubscriptionConfirmed()
     # Requests that Bybit could not even read come back without their op: ours are subscriptions.
     if operation == "subscribe" or (not operation and answer.get("success") is False):
         request_id = _request_number(answer.get("req_id"))
         if as_flag(member(answer, "success")):
             return SubscriptionConfirmed(request_id)
-        return _refusal(as_text(answer.get("ret_msg", "")), request_id)
+        return _refusal(_reason(answer), request_id)
     return FrameIgnored("other")
 
 
@@ -173,7 +178,11 @@ def _refusal(reason: str, request_id: int | None) -> FeedEvent:
     topic = named.group(1) if named else None
     if "already subscribed" in reason:
         return SubscriptionConfirmed(topic=topic) if topic else SubscriptionConfirmed(request_id)
-    return SubscriptionRejected(reason[:_LONGEST_REASON] or "no reason given", request_id, topic)
+    return SubscriptionRejected(reason[:_LONGEST_REASON], request_id, topic)
+
+
+def _reason(answer: Mapping[str, Any]) -> str:
+    return as_text(answer.get("ret_msg", "")) or "no reason given"
 
 
 def _request_number(value: object) -> int | None:

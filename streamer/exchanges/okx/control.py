@@ -13,6 +13,7 @@ from streamer.domain.events import (
     NoticeReceived,
     SubscriptionConfirmed,
     SubscriptionRejected,
+    UnsubscriptionConfirmed,
 )
 from streamer.exchanges.okx.fields import topic_in, topic_of
 from streamer.protocol.wire import as_object, as_text, member
@@ -33,7 +34,7 @@ _CULPRIT = re.compile(r"channel:\s*([\w-]+)\s*,\s*instId:\s*([\w-]+)")
 
 # Counts of private channels' connections, and the replies to requests that we do not send.
 # https://www.okx.com/docs-v5/en/#overview-websocket-connection-count-limit (read 2026-08-22)
-IGNORED_EVENTS = frozenset({"unsubscribe", "login", "channel-conn-count", "channel-conn-count-error"})
+IGNORED_EVENTS = frozenset({"login", "channel-conn-count", "channel-conn-count-error"})
 
 _LONGEST_NUMBER = 18  # digits of a request number; ours are far shorter
 
@@ -47,6 +48,8 @@ def control_event(frame: Mapping[str, Any]) -> FeedEvent:
     name = as_text(member(frame, "event"))
     if name == "subscribe":
         return SubscriptionConfirmed(_request_id(frame), topic_in(as_object(member(frame, "arg"))))
+    if name == "unsubscribe":
+        return UnsubscriptionConfirmed()
     if name == "error":
         return _rejection(frame)
     if name == "notice":

@@ -6,6 +6,7 @@ the candle is closed. Frames carry no time stamp of their own.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import orjson
@@ -33,8 +34,8 @@ _PATH = "/ws/v5/business"
 
 # A connection may subscribe, unsubscribe and log in 480 times an hour; whether a request counts once or once per topic
 # is not published, so every topic is counted: 200 leave 280, enough to subscribe the whole connection once more and 80
-# topics besides. How many topics a connection may have is not published either (close codes 4008, 4009); 200 is ours.
-# The list of topics may have 64 KB; three connects per second and address.
+# topics besides (a series subscribed anew costs two). How many topics a connection may have is not published either
+# (close codes 4008, 4009); 200 is ours. The list of topics may have 64 KB; three connects per second and address.
 # https://www.okx.com/docs-v5/en/#overview-websocket-connect, #overview-websocket-subscribe (read 2026-08-22)
 _LIMITS = StreamLimits(
     series_per_connection=200,
@@ -42,6 +43,7 @@ _LIMITS = StreamLimits(
     request_bytes=60_000,
     request_spacing_s=0.5,
     connect_spacing_s=0.35,
+    topics_per_hour=480,
 )
 
 # The server cuts a connection on which nothing was pushed for 30 s (close code 4004) and wants the text "ping" before
@@ -71,12 +73,12 @@ def _topic(instrument: Instrument, interval: Interval) -> str:
     return topic_of(f"candle{BARS[interval]}", instrument.native_symbol)
 
 
-def _subscribe(topics: Sequence[str], request_id: int) -> str:
+def _request(operation: str, topics: Sequence[str], request_id: int) -> str:
     args = []
     for topic in topics:
         channel, _, native_symbol = topic.partition(":")
         args.append({"channel": channel, "instId": native_symbol})
-    return orjson.dumps({"id": str(request_id), "op": "subscribe", "args": args}).decode()
+    return orjson.dumps({"id": str(request_id), "op": operation, "args": args}).decode()
 
 
 def _decode(frame: str | bytes, subscriptions: Mapping[str, Subscription]) -> Sequence[FeedEvent]:
@@ -131,6 +133,7 @@ STREAM = Stream(
     heartbeat=_HEARTBEAT,
     url=_url,
     topic=_topic,
-    subscribe=_subscribe,
+    subscribe=partial(_request, "subscribe"),
+    unsubscribe=partial(_request, "unsubscribe"),
     decode=_decode,
 )

@@ -11,7 +11,7 @@ from streamer.feed.runner import Runner
 from streamer.protocol.session import FeedSession
 from streamer.timing.server_time import ServerTime
 from tests.fakes.clock import FakeClock
-from tests.fakes.connection import CONTROL, Await, ScriptedConnection, Step
+from tests.fakes.connection import CONTROL, DEAF, GOODBYE, Await, ScriptedConnection, Step
 from tests.fakes.toy_exchange import candle_of, make_stream, subscriptions
 
 
@@ -159,3 +159,50 @@ async def test_cancelling_stops_both_tasks() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert before - len(asyncio.all_tasks()) == 3
+
+
+# ---------------------------------------------------------------- goodbye
+
+
+async def stopped_after(stage: Stage, seconds: float, most_s: float) -> None:
+    """Run the conversation so long, then stop it, which takes ``most_s`` at most."""
+    task = asyncio.create_task(stage.runner.run())
+    await stage.clock.advance(seconds)
+    task.cancel()
+    await stage.clock.advance(most_s)
+    assert task.cancelled()
+
+
+async def test_a_stop_tells_what_the_peer_still_sends() -> None:
+    """Our close goes out, and everything before the peer's own is told, in order."""
+    stage = Stage(b"ack 1", GOODBYE, b"closed a 0", 0.7, b"closed a 1", 0.7, b"closed a 2")
+    await stopped_after(stage, 5.0, 1.5)
+    assert stage.ear.events == [CandleClosed(candle_of("a", minute)) for minute in range(3)]
+
+
+async def test_a_stop_does_not_wait_for_ever() -> None:
+    """A peer that goes on without answering is left after two seconds; what came in them is told."""
+    chatter: list[Step] = [0.5, b"forming a"]
+    stage = Stage(b"ack 1", DEAF, *chatter * 100)
+    await stopped_after(stage, 5.0, 2.0)
+    assert 3 <= len(stage.ear.frames) - 1 <= 4
+
+
+async def test_what_had_arrived_is_told_though_the_judgement_falls() -> None:
+    """The session gives the conversation up; frames that come before the peer's close are candles all the same."""
+    stage = Stage(Await(1), b"ack 1", GOODBYE, b"closed a 0", b"closed a 1")
+    assert isinstance(await stage.end(), ConnectionIdle)
+    assert len(stage.ear.events) == 2
+
+
+async def test_a_second_stop_is_immediate() -> None:
+    """Nobody waits for the peer then."""
+    stage = Stage(b"ack 1", DEAF)
+    task = asyncio.create_task(stage.runner.run())
+    await stage.clock.advance(5.0)
+    task.cancel()
+    await stage.clock.settle()
+    assert not task.done()
+    task.cancel()
+    await stage.clock.settle()
+    assert task.cancelled()

@@ -1,94 +1,16 @@
 """The connections of one exchange, replaced for ever. The peer is a script and time is the test's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from itertools import pairwise
-from random import Random
+from collections.abc import Sequence
 
-from streamer.domain.candle import Candle
 from streamer.domain.errors import ConnectFailed, ConnectionLost
-from streamer.domain.instrument import Market
-from streamer.domain.interval import Interval
-from streamer.domain.series import Series
-from streamer.feed.supervisor import Feed
-from streamer.protocol.sharding import plan_shards
-from streamer.timing.server_time import ServerTime
-from tests.fakes.clock import FakeClock
-from tests.fakes.connection import Await, ScriptedConnector, Step
-from tests.fakes.facts import Facts
-from tests.fakes.toy_exchange import candle_of, instrument_of, make_adapter, series_of
+from tests.fakes.connection import Await, Step
+from tests.fakes.feed_stage import Stage
+from tests.fakes.toy_exchange import candle_of, series_of
 
 LOST = ConnectionLost("gone")
 LIVE: tuple[Step, ...] = (Await(1), b"ack 1", b"closed a 0")
 HOUR_S = 3_600.0
-
-
-class News:
-    """Remembers a feed's news."""
-
-    def __init__(self) -> None:
-        self.candles: list[Candle] = []
-        self.settled: list[list[str]] = []
-
-    def candle_closed(self, candle: Candle, sent_ms: int | None) -> None:
-        """A candle arrived."""
-        assert sent_ms is None
-        self.candles.append(candle)
-
-    def connection_settled(self, series: Sequence[Series]) -> None:
-        """A connection delivers these."""
-        self.settled.append([one.symbol for one in series])
-
-
-class Stage:
-    """A feed of the toy exchange, over scripted connections."""
-
-    def __init__(self, *scripts: Sequence[Step] | ConnectFailed, topics: Sequence[str] = ("a",), seed: int = 7) -> None:
-        self.clock = FakeClock()
-        self.connector = ScriptedConnector(self.clock, *scripts)
-        self.news = News()
-        self.facts = Facts()
-        adapter = make_adapter()
-        followed = [(instrument_of(topic), Interval.M1) for topic in topics]
-        self.feed = Feed(
-            adapter,
-            plan_shards(adapter, {Market.SPOT: "ws://toy"}, followed),
-            connector=self.connector,
-            listener=self.news,
-            recorder=self.facts.recorder,
-            clock=self.clock,
-            server_time=ServerTime(self.clock),
-            random=Random(seed),  # noqa: S311 - jitter, not a secret
-        )
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Run the feed inside the block, and stop it after."""
-        task = asyncio.create_task(self.feed.run())
-        try:
-            await self.clock.settle()
-            yield
-            assert not task.done(), task
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
-        assert all(connection.closed for connection in self.connector.connections)
-
-    def states(self) -> dict[str, float | None]:
-        """How many connections are in each state, those with any."""
-        names = ("waiting", "connecting", "subscribing", "live")
-        counts = {name: self.facts.metric("ws_connections", exchange="test", state=name) for name in names}
-        return {name: count for name, count in counts.items() if count}
-
-    def reconnects(self, reason: str) -> float | None:
-        """How many connections ended for ``reason``."""
-        return self.facts.metric("ws_reconnects_total", exchange="test", reason=reason)
-
-    def waits(self) -> list[float]:
-        """Seconds between one attempt and the next."""
-        instants = self.connector.attempted_at
-        return [after - before for before, after in pairwise(instants)]
 
 
 async def test_candles_pass_and_the_connection_is_live() -> None:
@@ -198,6 +120,17 @@ async def test_a_refused_series_is_said_once_and_stops_no_other() -> None:
         assert stage.news.settled[0] == ["B-USDT"]
 
 
+async def test_a_candle_of_the_future_is_refused_and_doubts_the_clock() -> None:
+    """Either the exchange is wrong or what we take for its time; only the second can be mended."""
+    stage = Stage([Await(1), b"ack 1", b"closed a 99", b"closed a 0"], topics=["a"])
+    now = stage.clock.time()
+    stage.server_time.measured(now, now, now)
+    async with stage.running():
+        await stage.clock.advance(1.0)
+    assert stage.news.doubts == 1
+    assert len(stage.news.candles) == 1
+
+
 async def test_a_series_confirmed_after_an_hour_is_announced_too() -> None:
     """What it missed must be looked for, so its first delivery is news; the others are not told again."""
     script: list[Step] = [Await(1), b"reject-topic a", b"ack-topic b", b"closed b 0"]
@@ -223,15 +156,6 @@ async def test_garbage_keeps_the_connection() -> None:
         assert stage.facts.metric("candles_rejected_total", exchange="test", reason="price_order") == 2
         assert stage.facts.said("frame_unknown") == 3
         assert stage.facts.said("notice_received") == 2
-
-
-async def test_an_announced_close_is_counted_as_such() -> None:
-    """The feed leaves before it is thrown out."""
-    stage = Stage([*LIVE, b"leaving upgrade"], LIVE)
-    async with stage.running():
-        await stage.clock.advance(5.0)
-        assert stage.reconnects("asked") == 1
-        assert stage.states() == {"live": 1}
 
 
 async def test_a_feed_of_nothing_runs_and_stops() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamer.protocol.address import is_loopback
+from streamer.protocol.address import authority, is_loopback, silenced, spoken
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,24 @@ from streamer.protocol.address import is_loopback
 def test_only_this_machine_is_loopback(url: str, expected: bool) -> None:
     """By address or by name, and by nothing that looks like it."""
     assert expected is is_loopback(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("wss://stream.binance.com:9443/ws", "wss://stream.binance.com:9443/ws"),
+        ("wss://me:hunter2@host/ws?token=hunter2", "wss://host/ws"),
+        ("http://me:hunter2@[::1]:80/a", "http://[::1]:80/a"),
+        ("http://me:p@hunter2@host:x/", "http://host:x/"),
+    ],
+)
+def test_what_is_said_of_a_url_holds_no_secret(url: str, said: str) -> None:
+    """Scheme, host, port and path stay."""
+    assert spoken(url) == said
+    assert authority(url) == said.split("/")[2]
+
+
+def test_what_a_library_says_is_silenced() -> None:
+    """Every user and password in its text goes, and nothing else."""
+    text = "ws://a:b@c is no URI; nor is http://d/e@f"
+    assert silenced(text) == "ws://c is no URI; nor is http://d/e@f"

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from streamer.domain.errors import ConnectionIdle, FeedError, ReconnectAsked, SubscriptionTimedOut
+from streamer.domain.errors import ConnectionIdle, FeedError, SubscriptionTimedOut
 from streamer.domain.events import CandleClosed, CandleRefused, FrameIgnored, NoticeReceived, SeriesRefused
 from streamer.protocol.adapter import Heartbeat, Ping
 from streamer.protocol.session import FeedSession
@@ -242,12 +242,11 @@ def test_anything_at_all_is_a_sign_of_life(life: str) -> None:
     assert talk.now_at == 35.0 + HEARTBEAT.idle_limit_s + HEARTBEAT.probe_s
 
 
-def test_an_announced_end_is_told_and_obeyed() -> None:
-    """The announcement goes out as a notice and the connection ends with its text."""
+def test_an_announced_end_is_told_and_ends_nothing() -> None:
+    """The announcement goes out as a notice; whoever keeps the connection decides."""
     talk = Talk("a")
-    with pytest.raises(ReconnectAsked, match="upgrade"):
-        talk.hear("ack 1", "leaving upgrade")
-    assert talk.session.frame_received(b"leaving again", 0.0, None) == [NoticeReceived("again", reconnect=True)]
+    talk.hear("ack 1", "leaving upgrade", "closed a 0")
+    assert talk.told == [NoticeReceived("upgrade", reconnect=True), CandleClosed(candle_of("a"))]
 
 
 @pytest.mark.parametrize("start_at", [0.1, 1e5 + 0.1, 123_456.789, 1e7 / 3])
@@ -339,3 +338,31 @@ def test_news_of_health_rings_the_bell(frames: Sequence[str]) -> None:
     session.changed = False
     session.frame_received(b"forming a", 1.0, None)
     assert not session.changed
+
+
+# ---------------------------------------------------------------- evidence
+
+
+def test_what_a_series_brought_is_remembered() -> None:
+    """Since when it is confirmed, when any frame of it came, and which is its newest closed candle."""
+    talk = Talk("a", "b")
+    a, b = series_of("a"), series_of("b")
+    assert (talk.session.confirmed_at(a), talk.session.heard_at(a), talk.session.closed_ms(a)) == (None, None, None)
+    talk.wait(1.0)
+    talk.hear("ack 1")
+    talk.wait(1.0)
+    talk.hear("closed a 3", "closed a 2")
+    talk.wait(1.0)
+    talk.hear("forming a")
+    assert (talk.session.confirmed_at(a), talk.session.heard_at(a)) == (1.0, 3.0)
+    assert talk.session.closed_ms(a) == START_MS + 3 * 60_000
+    assert (talk.session.confirmed_at(b), talk.session.heard_at(b), talk.session.closed_ms(b)) == (1.0, None, None)
+
+
+def test_a_refused_candle_is_heard_but_closes_nothing() -> None:
+    """An impossible candle and one from the future are frames of their series, no more."""
+    talk = Talk("a", "b")
+    talk.wait(1.0)
+    talk.hear("impossible a", "closed b 0", now_ms=START_MS - 10**6)
+    assert [talk.session.heard_at(series_of(topic)) for topic in "ab"] == [1.0, 1.0]
+    assert [talk.session.closed_ms(series_of(topic)) for topic in "ab"] == [None, None]

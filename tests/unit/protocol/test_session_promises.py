@@ -86,6 +86,15 @@ class Conversation(RuleBasedStateMachine):
                 self.hear(f"{how} {topic}")
 
     @precondition(lambda self: not self.over)
+    @rule(topic=topics)
+    def resubscribe(self, topic: str) -> None:
+        """A series is asked for anew, if it is live."""
+        live = series_of(topic) in self.session.confirmed()
+        assert self.session.resubscribe(series_of(topic), self.now_at) == live
+        assert series_of(topic) not in self.session.confirmed()
+        self._attend()
+
+    @precondition(lambda self: not self.over)
     @rule()
     def hear_control(self) -> None:
         """A control frame arrives."""
@@ -157,7 +166,7 @@ class Conversation(RuleBasedStateMachine):
             assert everything - confirmed <= self.told_refused | self._put_off()
 
     def _put_off(self) -> set[str]:
-        return {str(series_of(topic)) for topic in self.session._refused}
+        return {str(series_of(topic)) for topic in self.session._requests.refused}
 
 
 TestConversation = Conversation.TestCase
