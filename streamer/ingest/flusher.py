@@ -5,10 +5,10 @@ Batches grow by themselves under load. While the database is away the batch in h
 
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import Protocol
 
 from streamer.domain.candle import Delivery, Source
 from streamer.domain.errors import StoreUnavailable
-from streamer.ingest.buffer import Buffer
 from streamer.store.contract import CandleSink, WriteReport
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.backoff import Backoff
@@ -19,12 +19,28 @@ _MOST_ROWS = 10_000
 _BACKOFF = Backoff(first_s=0.1, cap_s=10.0)
 
 
+class Waiting(Protocol):
+    """What waits to be written, oldest first: a buffer, or a backlog."""
+
+    def __len__(self) -> int:
+        """How many deliveries are in memory."""
+        ...
+
+    async def take(self, most: int) -> list[Delivery]:
+        """The oldest deliveries, at most ``most``; none only at the end. They stay counted until ``settle``."""
+        ...
+
+    async def settle(self, batch: Sequence[Delivery]) -> None:
+        """The batch is stored."""
+        ...
+
+
 class Flusher:
     """The one writer of live candles and of history."""
 
     def __init__(
         self,
-        buffer: Buffer,
+        waiting: Waiting,
         sink: CandleSink,
         *,
         recorder: Recorder,
@@ -32,7 +48,7 @@ class Flusher:
         random: Random,
         contested: Callable[[Sequence[Delivery]], None],
     ) -> None:
-        self._buffer = buffer
+        self._waiting = waiting
         self._sink = sink
         self._recorder = recorder
         self._clock = clock
@@ -40,10 +56,10 @@ class Flusher:
         self._contested = contested
 
     async def run(self) -> None:
-        """Write until the buffer is closed and empty. Cancelling keeps the batch in hand counted in the buffer."""
-        while batch := await self._buffer.take(_MOST_ROWS):
+        """Write until what waits is closed and empty. Cancelling keeps the batch in hand."""
+        while batch := await self._waiting.take(_MOST_ROWS):
             report = await self._write(batch)
-            await self._buffer.settle(batch)
+            await self._waiting.settle(batch)
             self._record(batch, report)
 
     async def _write(self, batch: Sequence[Delivery]) -> WriteReport:

@@ -49,15 +49,24 @@ class Metrics:
         self.candles_disagreed = counter(
             "candles_disagreed", "Candles that differ from the stored one and may not replace it.", "exchange"
         )
+        self.candles_late = counter(
+            "candles_late", "Candles that REST brought in place of a live connection.", "exchange"
+        )
+        self.gaps_open = gauge("gaps_open", "Gaps that are open.", "exchange", "cause")
+        self.gaps_repaired = counter("gaps_repaired", "Gaps that were filled.")
+        self.completeness = gauge(
+            "completeness_ratio", "Stored share of the candles expected of the last 24 hours.", "exchange"
+        )
         self.candles_rejected = counter("candles_rejected", "Candles that cannot be.", "exchange", "reason")
-        self.candles_dropped = counter("candles_dropped", "Candles lost because the buffer was full.", "exchange")
+        self.candles_dropped = counter("candles_dropped", "Candles given up for want of room.", "exchange")
         self.frames_unknown = counter("frames_unknown", "Frames that were not understood.", "exchange", "kind")
         self.received_to_stored = histogram("received_to_stored_seconds", "From frame to committed row.", _LATENCIES)
         self.close_to_received = histogram(
             "close_to_received_seconds", "From a candle's end to its closing frame.", _LATENCIES
         )
         self.series_followed = gauge("series_followed", "Series that are followed.", "exchange")
-        self.buffer_candles = gauge("buffer_candles", "Candles that wait for the database.")
+        self.buffer_candles = gauge("buffer_candles", "Candles that wait for the database in memory.")
+        self.spool_candles = gauge("spool_candles", "Candles that wait for the database on disk.")
         self.write_batch_rows = histogram("write_batch_rows", "Rows in one write.", _ROWS)
         self.write_batch_seconds = histogram("write_batch_seconds", "Duration of one write.", _LATENCIES)
         self.rollup_windows = gauge("rollup_windows", "Windows whose 1h and 1d candles wait for a refresh.")

@@ -14,7 +14,10 @@ from streamer.domain.candle import Candle, Source
 from streamer.domain.interval import Interval
 from streamer.domain.merge import Outcome
 from streamer.domain.series import Series
+from streamer.telemetry.gap_recorder import GapRecorder
 from streamer.telemetry.metrics import Metrics
+from streamer.telemetry.said import Said
+from streamer.telemetry.spool_recorder import SpoolRecorder
 from streamer.telemetry.status import StatusBoard
 from streamer.timing.retry import Wait
 
@@ -26,19 +29,14 @@ class Recorder:
     """The facts of one process."""
 
     def __init__(self, metrics: Metrics, logger: FilteringBoundLogger, status: StatusBoard) -> None:
+        self.gaps = GapRecorder(metrics, logger)
+        self.spool = SpoolRecorder(metrics, logger)
         self._metrics = metrics
         self._log = logger
         self._status = status
-        self._shown: set[tuple[str, ...]] = set()
+        self._said = Said()
         self._offset_said: dict[str, float] = {}
         self._frames: dict[str, Counter] = {}  # what comes per frame looks its label up once
-
-    def _first_time(self, *what: str) -> bool:
-        """Whether this has not been said before; the things that may be said form closed lists."""
-        if what in self._shown:
-            return False
-        self._shown.add(what)
-        return True
 
     # ------------------------------------------------------------ the service
 
@@ -75,6 +73,7 @@ class Recorder:
     def series_followed(self, exchange: str, count: int, connections: int) -> None:
         """The exchange's series are known and spread over so many connections."""
         self._status.feed(exchange).trouble = None
+        self._said.forget("exchange", exchange)
         self._metrics.begin_at_zero(exchange)
         self._metrics.series_followed.labels(exchange).set(count)
         self._status.feed(exchange).planned = connections
@@ -106,9 +105,29 @@ class Recorder:
             next_attempt_s=round(wait.delay_s, 2),
         )
 
+    def connection_rotated(self, exchange: str, market: str, number: int, reason: str, cause: Exception) -> None:
+        """Another connection took over from one that had to go, without a break."""
+        self._metrics.ws_reconnects.labels(exchange, reason).inc()
+        self._log.info(
+            "connection_rotated", exchange=exchange, market=market, connection=number, reason=reason, cause=str(cause)
+        )
+
+    def rotation_failed(self, exchange: str, market: str, number: int, reason: str, wait: Wait) -> None:
+        """A connection that was to take over failed; the old one carries on, and another is tried after the wait."""
+        self._log.warning(
+            "rotation_failed",
+            exchange=exchange,
+            market=market,
+            connection=number,
+            reason=reason,
+            error=wait.cause,
+            attempt=wait.attempt,
+            next_attempt_s=round(wait.delay_s, 2),
+        )
+
     def subscription_refused(self, series: Series, reason: str) -> None:
         """The exchange will not send this series; the others go on. Said once, tried again every hour."""
-        if self._first_time("refused", str(series)):
+        if self._said.first_time("refused", str(series)):
             self._log.error(
                 "subscription_refused",
                 series=str(series),
@@ -130,7 +149,7 @@ class Recorder:
     def frame_unknown(self, exchange: str, kind: str, sample: str | bytes) -> None:
         """A frame was not understood; the first of its kind is shown."""
         self._metrics.frames_unknown.labels(exchange, kind).inc()
-        if self._first_time("frame", exchange, kind):
+        if self._said.first_time("frame", exchange, kind):
             text = sample if isinstance(sample, str) else sample.decode(errors="replace")
             self._log.warning("frame_unknown", exchange=exchange, kind=kind, sample=text[:_SAMPLE_CHARACTERS])
 
@@ -146,14 +165,14 @@ class Recorder:
     def candle_rejected(self, series: Series, reason: str, count: int = 1) -> None:
         """Candles that cannot be, or that the database will not hold, were left out."""
         self._metrics.candles_rejected.labels(series.exchange, reason).inc(count)
-        if self._first_time("rejected", series.exchange, reason):
+        if self._said.first_time("rejected", series.exchange, reason):
             self._log.warning("candle_rejected", series=str(series), reason=reason)
 
     def candles_dropped(self, exchange: str, count: int) -> None:
-        """The buffer was full: the oldest candles were given up."""
+        """Memory, or the spool, was full: the oldest candles were given up."""
         self._metrics.candles_dropped.labels(exchange).inc(count)
-        if self._first_time("dropped", exchange):
-            self._log.error("candles_dropped", exchange=exchange, cure="bring the database back")
+        if self._said.first_time("dropped", exchange):
+            self._log.error("candles_dropped", exchange=exchange, cure="bring the database back; it then asks again")
 
     def candles_settled(self, exchange: str, interval: Interval, source: Source, outcome: Outcome, count: int) -> None:
         """The database answered for so many candles of one kind."""
@@ -186,7 +205,8 @@ class Recorder:
         self._metrics.database_up.set(1)
         if self._status.database is not None:
             self._status.database = None
-            self._shown = {what for what in self._shown if what[0] not in {"database", "dropped"}}
+            self._said.forget("database")
+            self._said.forget("dropped")
             self._log.info("database_reachable")
 
     def database_unreachable(self, wait: Wait) -> None:
@@ -194,7 +214,7 @@ class Recorder:
         self._metrics.database_up.set(0)
         cause = str(wait.cause)
         self._status.database = cause
-        if self._first_time("database", cause):
+        if self._said.first_time("database", cause):
             self._log.error("database_unreachable", error=cause, next_attempt_s=round(wait.delay_s, 2))
 
     def rollups_refreshed(self, windows: int, waiting: int) -> None:
@@ -229,15 +249,16 @@ class Recorder:
 
     def instruments_loaded(self, exchange: str, count: int, skipped: Sequence[str], clashes: Sequence[str]) -> None:
         """The instrument list was read; some lines were not understood, some of our symbols were not unique."""
+        self._said.forget("exchange", exchange)
         log = self._log.warning if skipped or clashes else self._log.info
         log(
             "instruments_loaded", exchange=exchange, count=count, skipped=list(skipped)[:20], clashes=list(clashes)[:20]
         )
 
     def exchange_unreachable(self, exchange: str, cause: Exception) -> None:
-        """The exchange's REST side cannot be had; the other exchanges go on. Each cause is said once."""
+        """The exchange's REST side cannot be had; the other exchanges go on. Each cause is said once an outage."""
         self._status.feed(exchange).trouble = str(cause)
-        if self._first_time("exchange", exchange, str(cause)):
+        if self._said.first_time("exchange", exchange, str(cause)):
             self._log.error("exchange_unreachable", exchange=exchange, error=cause)
 
     def clock_measured(self, exchange: str, offset_s: float, error_s: float) -> None:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streamer.domain.candle import Delivery, Source
+from streamer.domain.candle import Candle, Delivery, Source
 from streamer.domain.series import Series
 from streamer.ingest.buffer import Buffer
 from streamer.ingest.pipeline import Pipeline
@@ -28,21 +28,30 @@ class Stage:
         local = self.clock.time()
         self.server_time.measured(local, local, local + AHEAD_S)
         self.doubts = 0
-        self.settled: list[Series] = []
+        self.told: list[object] = []
         self.pipeline = Pipeline(
             self.buffer,
+            self,
             clock=self.clock,
             server_time=self.server_time,
             recorder=self.facts.recorder,
             clock_doubted=self._doubt,
-            settled=self._settle,
         )
 
     def _doubt(self) -> None:
         self.doubts += 1
 
-    def _settle(self, series: Sequence[Series]) -> None:
-        self.settled += series
+    def closed(self, candle: Candle) -> None:
+        """Hear of a candle."""
+        self.told.append(candle)
+
+    def settled(self, series: Sequence[Series]) -> None:
+        """Hear of series that are live."""
+        self.told.append(tuple(series))
+
+    def broken(self, connection: int, series: Sequence[Series], cause: str) -> None:
+        """Hear of a break."""
+        self.told.append((connection, tuple(series), cause))
 
 
 async def test_a_candle_is_stamped_with_the_exchanges_time_and_buffered() -> None:
@@ -66,8 +75,10 @@ def test_a_stamp_that_disagrees_raises_a_doubt(off_s: float, doubts: int) -> Non
     assert len(stage.buffer) == 1
 
 
-def test_series_that_are_live_are_passed_on() -> None:
-    """Whoever fetches history learns from when it need not."""
+def test_what_the_feed_tells_is_passed_on() -> None:
+    """Whoever keeps the series complete learns of candles, of breaks, and from when a stream brings them again."""
     stage = Stage()
+    stage.pipeline.candle_closed(candle_of("a"), None)
+    stage.pipeline.connection_broken(3, [series_of("a")], "lost")
     stage.pipeline.connection_settled([series_of("a"), series_of("b")])
-    assert stage.settled == [series_of("a"), series_of("b")]
+    assert stage.told == [candle_of("a"), (3, (series_of("a"),), "lost"), (series_of("a"), series_of("b"))]

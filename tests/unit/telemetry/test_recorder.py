@@ -115,6 +115,7 @@ def test_a_loss_is_said_once_per_outage_and_counted_each_time() -> None:
         (Outcome.REPLACED, "candles_revised_total"),
         (Outcome.KEPT, "candles_disagreed_total"),
         (Outcome.DUPLICATE, "candles_duplicate_total"),
+        (Outcome.FILLED, "candles_duplicate_total"),
     ],
 )
 def test_every_outcome_has_its_count(outcome: Outcome, metric: str) -> None:
@@ -150,3 +151,20 @@ def test_a_clock_that_is_far_off_is_said(offset_s: float, said: int) -> None:
     facts.recorder.clock_measured("test", offset_s, 0.1)
     assert facts.said("clock_off") == said
     assert facts.metric("clock_offset_seconds", exchange="test") == offset_s
+
+
+def test_an_exchange_is_said_to_be_away_once_per_outage() -> None:
+    """Once its lists are read, or its series are followed, the next outage is said with the same words."""
+    facts = Facts()
+
+    def fail() -> None:
+        for exchange in ("test", "other", "test", "other"):
+            facts.recorder.exchange_unreachable(exchange, ConnectionLost("gone"))
+
+    fail()
+    facts.recorder.instruments_loaded("test", 5, [], [])
+    fail()
+    facts.recorder.series_followed("test", 1, 1)
+    fail()
+    said = [line["exchange"] for line in facts.lines() if line["event"] == "exchange_unreachable"]
+    assert (said.count("test"), said.count("other")) == (3, 1)
