@@ -11,13 +11,14 @@ from random import Random
 from typing import Any, TypeVar
 
 from streamer.domain.candle import Delivery
-from streamer.domain.errors import ConfigurationError, StoreUnavailable
+from streamer.domain.errors import ConfigurationError, StartError, StoreUnavailable
 from streamer.domain.instrument import Instrument
 from streamer.domain.series import Series
 from streamer.settings.model import Settings
-from streamer.store.contract import WriteReport
-from streamer.store.embedded import EmbeddedServer, find_installation, running_url
+from streamer.store.contract import Ledger, WriteReport
+from streamer.store.embedded import EmbeddedServer, find_installation, has_database, running_url
 from streamer.store.instruments import Instruments
+from streamer.store.ledger import DatabaseLedger
 from streamer.store.marks import Mark, read_marks, set_mark
 from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
 from streamer.store.pool import Pool, PoolOptions
@@ -70,14 +71,19 @@ class Database:
                 self._recorder.noted(note)
         self._pool = Pool(PoolOptions(url=self.url))
 
-    async def open_beside(self) -> None:
+    async def open_beside(self, *, create: bool) -> None:
         """Open for a short command: use the embedded server that a service runs, or start it for the while.
 
         Raises:
-            StartError: the embedded server cannot be started.
+            StartError: the embedded server cannot be started, or there is none and ``create`` is false.
         """
         running = None if self._embedded is None else await running_url(self._settings.data_dir)
         if running is None:
+            if self._embedded is not None and not create and not has_database(self._settings.data_dir):
+                raise StartError(
+                    f"there is no database in {self._settings.data_dir}: `streamer run` makes one; "
+                    "give the --data-dir or the --database-url that it was given"
+                )
             await self.open()
         else:
             self.url = running
@@ -118,7 +124,7 @@ class Database:
                     self._recorder.noted(line)
             await self._check_mark(mark)
 
-        await self._patiently(bring_up_once)
+        await self.patiently(bring_up_once)
         self.ready.set()
 
     async def _check_mark(self, mark: Mark | None) -> None:
@@ -143,11 +149,20 @@ class Database:
 
     async def newest(self, series: Sequence[Series], ended_by: datetime) -> Mapping[Series, datetime]:
         """The newest stored open time of each series, of candles that ended by then."""
-        return await self._patiently(lambda _: Reader(self.pool).newest(series, ended_by))
+        return await self.patiently(lambda _: Reader(self.pool).newest(series, ended_by))
+
+    async def recently_traded(self, series: Sequence[Series], most: int) -> Mapping[Series, list[bool]]:
+        """Whether each of the newest stored candles of each series had a trade."""
+        return await self.patiently(lambda _: Reader(self.pool).recently_traded(series, most))
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is followed, and what is missing; it raises ``StoreUnavailable`` and does not wait."""
+        return DatabaseLedger(self.pool)
 
     async def save_instruments(self, exchange: str, instruments: Sequence[Instrument]) -> None:
         """Remember an exchange's list."""
-        await self._patiently(lambda _: Instruments(self.pool).save_instruments(exchange, instruments))
+        await self.patiently(lambda _: Instruments(self.pool).save_instruments(exchange, instruments))
 
     async def read_only(self, statement: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Columns and rows of one read-only statement; raises ``StoreError`` in a sentence."""
@@ -172,7 +187,8 @@ class Database:
         """Bring the 1h and 1d candles up to date now; raises ``StoreUnavailable``."""
         await catch_up(Rollups(self.pool), clock=self._clock)
 
-    async def _patiently(self, operation: Callable[[Health], Awaitable[T]]) -> T:
+    async def patiently(self, operation: Callable[[Health], Awaitable[T]]) -> T:
+        """What ``operation`` on the database returns, tried until the database answers."""
         answer = await keep_trying(
             operation,
             retryable=lambda error: isinstance(error, StoreUnavailable),

@@ -10,26 +10,30 @@ from datetime import datetime, timedelta
 from random import Random
 
 from streamer.app.database import Database
+from streamer.app.keeping import Keeping
 from streamer.domain.candle import Delivery
 from streamer.domain.errors import ConfigurationError, HistoryError
-from streamer.domain.instrument import Instrument
+from streamer.domain.instrument import Instrument, Market
 from streamer.domain.series import Series
 from streamer.feed.supervisor import Feed
 from streamer.feed.websocket import make_connector
-from streamer.history.backfill import Backfill
 from streamer.history.page import PageFetcher
 from streamer.history.recheck import Recheck
-from streamer.history.runs import Asked
+from streamer.history.reread import Reread, RereadOptions
+from streamer.history.verify import keep_nothing
 from streamer.ingest.buffer import Buffer
 from streamer.ingest.pipeline import Pipeline
+from streamer.protocol.ports import Deliver
 from streamer.protocol.sharding import plan_shards
 from streamer.rest.client import RestClient, RestOptions
 from streamer.rest.server_time import ServerTimePoll
 from streamer.rest.session import HttpSession
 from streamer.settings.model import ADAPTERS, Settings
+from streamer.store.reader import Reader
 from streamer.symbols.load import load_registry
 from streamer.symbols.registry import Registry
 from streamer.symbols.resolve import Chosen, resolve
+from streamer.symbols.spellings import is_pattern
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.backoff import Backoff
 from streamer.timing.clock import Clock
@@ -38,6 +42,7 @@ from streamer.timing.server_time import ServerTime
 
 _PREPARE_BACKOFF = Backoff(first_s=2.0, cap_s=300.0)
 _Prepared = tuple[Registry, list[Chosen]]
+_WRONG_AGAIN_S = 3_600.0  # a symbol that is unknown now may be listed later
 _LATE_S = 60.0  # closing frames of candles that ended before the start may still arrive for so long
 
 
@@ -51,6 +56,7 @@ class Shared:
     recorder: Recorder
     session: HttpSession
     buffer: Buffer
+    backlog: Callable[[], bool]  # whether candles that arrived are still on their way to the database
     database: Database
 
 
@@ -85,21 +91,24 @@ class ExchangeService:
             server_time=self._server_time,
             recorder=shared.recorder,
         )
-        self._fetcher = PageFetcher(
-            client=self._client,
-            adapter=self._adapter,
-            clock=shared.clock,
-            server_time=self._server_time,
-            deliver=shared.buffer.put,
-            recorder=shared.recorder,
-        )
+        self._fetcher = self._make_fetcher(shared.buffer.put)
         self._recheck = Recheck(
             fetcher=self._fetcher, find=self._instrument_of, clock=shared.clock, recorder=shared.recorder
         )
         self._prepared: asyncio.Future[_Prepared] = asyncio.get_running_loop().create_future()
         self._chosen: dict[Series, Chosen] = {}
-        self._live: dict[Series, asyncio.Future[datetime]] = {}
+        self._lists_are_whole = True
         self.started = False  # from then on a wrong symbol stops this exchange only
+
+    def _make_fetcher(self, deliver: Deliver) -> PageFetcher:
+        return PageFetcher(
+            client=self._client,
+            adapter=self._adapter,
+            clock=self._shared.clock,
+            server_time=self._server_time,
+            deliver=deliver,
+            recorder=self._shared.recorder,
+        )
 
     def contest(self, contested: Sequence[Delivery]) -> None:
         """Ask REST again about live candles that differ from what it said."""
@@ -111,20 +120,33 @@ class ExchangeService:
         Raises:
             ConfigurationError: the lists are there, and a spelling means nothing or too much.
         """
-
-        async def prepare_once(_: Health) -> _Prepared:
-            await self._poll.measure()
-            registry = await load_registry(self._client, self._adapter, self._markets, self._shared.recorder)
-            chosen = resolve(registry, self._spellings, self._settings.exclude, self._settings.intervals)
-            return registry, chosen
-
         self._shared.recorder.exchange_starting(self.name)
+        while not self._prepared.done():
+            try:
+                self._prepared.set_result(await self._keep_preparing(self._prepare_once))
+            except ConfigurationError as error:
+                if not self.started:
+                    raise
+                self._shared.recorder.exchange_unreachable(self.name, error)
+                await self._shared.clock.sleep(_WRONG_AGAIN_S)
+
+    async def _prepare_once(self, _: Health) -> _Prepared:
+        """The lists and the series. A market that cannot be read matters only to those who may mean it."""
+        await self._poll.measure()
+        failed: dict[Market, HistoryError] = {}
+        registry = await load_registry(self._client, self._adapter, self._markets, self._shared.recorder, failed)
+        if failed and any(is_pattern(spelling) for spelling in self._spellings):
+            raise next(iter(failed.values()))
         try:
-            self._prepared.set_result(await self._keep_preparing(prepare_once))
-        except ConfigurationError as error:
-            if not self.started:
-                raise
+            chosen = resolve(registry, self._spellings, self._settings.exclude, self._settings.intervals)
+        except ConfigurationError:
+            if failed:
+                raise next(iter(failed.values())) from None
+            raise
+        for error in failed.values():
             self._shared.recorder.exchange_unreachable(self.name, error)
+        self._lists_are_whole = not failed
+        return registry, chosen
 
     async def _keep_preparing(self, prepare_once: Callable[[Health], Awaitable[_Prepared]]) -> _Prepared:
         def failed(wait: Wait) -> None:
@@ -140,67 +162,83 @@ class ExchangeService:
         )
 
     async def run(self) -> None:
-        """Follow the exchange until cancelled; candles that were not read are lost then."""
+        """Follow the exchange until cancelled; what the streams still had for us is asked for at the next start."""
         registry, chosen = await self._prepared
-        loop = asyncio.get_running_loop()
+        shared = self._shared
         self._chosen = {one.series: one for one in chosen}
-        self._live = {series: loop.create_future() for series in self._chosen}
         started_time = self._server_time.now()
-        pipeline = Pipeline(
-            self._shared.buffer,
-            clock=self._shared.clock,
+        keeping = Keeping(
+            self._adapter,
+            self._chosen,
+            database=shared.database,
+            fetcher=self._fetcher,
+            backlog=shared.backlog,
+            share=shared.settings.rest.share,
+            clock=shared.clock,
             server_time=self._server_time,
-            recorder=self._shared.recorder,
+            recorder=shared.recorder,
+        )
+        pipeline = Pipeline(
+            shared.buffer,
+            keeping,
+            clock=shared.clock,
+            server_time=self._server_time,
+            recorder=shared.recorder,
             clock_doubted=self._poll.doubted.set,
-            settled=self._became_live,
         )
         feed = Feed(
             self._adapter,
             plan_shards(self._adapter, {market: ws for market, (ws, _) in self._bases.items()}, chosen),
-            connector=make_connector(self._shared.clock),
+            connector=make_connector(shared.clock),
             listener=pipeline,
-            recorder=self._shared.recorder,
-            clock=self._shared.clock,
+            recorder=shared.recorder,
+            clock=shared.clock,
             server_time=self._server_time,
-            random=self._shared.random,
+            random=shared.random,
         )
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._poll.run())
             tasks.create_task(feed.run())
             tasks.create_task(self._recheck.run())
-            tasks.create_task(self._fill(registry, started_time))
+            tasks.create_task(self._keep(keeping, feed, registry, started_time))
+            tasks.create_task(self._read_again(keeping, chosen))
 
     def _instrument_of(self, series: Series) -> Instrument | None:
         chosen = self._chosen.get(series)
         return None if chosen is None else chosen.instrument
 
-    def _became_live(self, series: Sequence[Series]) -> None:
-        now = self._server_time.now()
-        for one in series:
-            if not self._live[one].done():
-                self._live[one].set_result(now)
+    async def _keep(self, keeping: Keeping, feed: Feed, registry: Registry, started_time: datetime) -> None:
+        """Remember the instruments, then keep each series complete from its mark on.
 
-    async def _live_since(self, series: Series) -> datetime:
-        return await asyncio.shield(self._live[series])
-
-    async def _fill(self, registry: Registry, started_time: datetime) -> None:
-        """Remember the instruments; fetch what each series lacks between its last stored candle and the live ones."""
-        database, recorder = self._shared.database, self._shared.recorder
+        A series that was never followed begins after its newest stored candle, if a backfill left one, else now.
+        """
+        database = self._shared.database
         await database.ready.wait()
-        await database.save_instruments(self.name, registry.instruments)
+        if self._lists_are_whole:
+            await database.save_instruments(self.name, registry.instruments)
         stored = await database.newest(list(self._chosen), started_time - timedelta(seconds=_LATE_S))
-        asked = []
-        for series, one in self._chosen.items():
-            if (newest := stored.get(series)) is not None:
-                asked.append(Asked(one, newest + one.interval.duration))
-            else:
-                asked.append(Asked(one, one.interval.floor(started_time) - self._since))
-        backfill = Backfill(
-            exchange=self.name,
-            fetcher=self._fetcher,
-            clock=self._shared.clock,
+        since = {
+            series: stored[series] + series.interval.duration
+            if series in stored
+            else series.interval.floor(started_time - self._since)
+            for series in self._chosen
+        }
+        await keeping.run(feed, since)
+
+    async def _read_again(self, keeping: Keeping, chosen: Sequence[Chosen]) -> None:
+        """Compare what was stored yesterday and last week with what the exchange says of it now."""
+        shared = self._shared
+        await shared.database.ready.wait()
+        reread = Reread(
+            adapter=self._adapter,
+            fetcher=self._make_fetcher(keep_nothing),
+            reader=Reader(shared.database.pool),
+            deliver=shared.buffer.put,
+            repairing=lambda: keeping.is_asking,
+            clock=shared.clock,
             server_time=self._server_time,
-            recorder=recorder,
-            random=self._shared.random,
+            recorder=shared.recorder,
+            random=shared.random,
+            options=RereadOptions(share=shared.settings.rest.share),
         )
-        await backfill.fetch_tail(asked, self._live_since)
+        await reread.run(chosen)

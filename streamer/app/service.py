@@ -14,15 +14,15 @@ from random import Random
 from prometheus_client import CollectorRegistry
 
 from streamer import __version__
+from streamer.app.counting import count_gaps
 from streamer.app.database import Database, database_of
 from streamer.app.exchange import ExchangeService, Shared
 from streamer.app.http import make_application, serve
 from streamer.app.lag import watch_loop
+from streamer.app.outlet import Outlet
 from streamer.app.signals import Stop, listen_for_stop
 from streamer.domain.candle import Delivery
 from streamer.domain.errors import ConfigurationError
-from streamer.ingest.buffer import Buffer
-from streamer.ingest.flusher import Flusher
 from streamer.rest.session import make_session
 from streamer.settings.model import Settings
 from streamer.store.marks import Mark
@@ -67,9 +67,9 @@ class Service:
         self._status = StatusBoard()
         logger = configure_logs(sys.stderr, settings.log_level)
         self._recorder = Recorder(Metrics(self._registry), logger, self._status)
-        self._buffer = Buffer(settings.buffer_candles, self._recorder)
         self._mark = mark_of(settings) if mark is None else mark
         self._random = Random()  # noqa: S311 - jitter, not secrets
+        self._outlet = Outlet(settings, self._mark, clock=self._clock, recorder=self._recorder, random=self._random)
 
     async def run(self) -> int:
         """The exit code, once a signal asked for a stop and everything held is stored.
@@ -98,7 +98,8 @@ class Service:
                 random=self._random,
                 recorder=self._recorder,
                 session=session,
-                buffer=self._buffer,
+                buffer=self._outlet.buffer,
+                backlog=self._outlet.is_behind,
                 database=database,
             )
             exchanges = [
@@ -112,10 +113,14 @@ class Service:
                 if not stop.asked.is_set():
                     async with serve(application, settings.http.host, settings.http.port) as address:
                         await database.open()
-                        await self._serve(stop, exchanges, database, address)
+                        await self._outlet.open()
+                        try:
+                            await self._serve(stop, exchanges, database, address)
+                        finally:
+                            await self._outlet.close()
                 for task in preparing:
                     task.cancel()
-        return len(self._buffer)
+        return len(self._outlet.buffer)
 
     async def _first_lists(self, preparing: Sequence[asyncio.Task[None]], stop: Stop) -> None:
         """Wait for the exchanges' lists; a wrong symbol fails its task, and with it the start."""
@@ -138,26 +143,18 @@ class Service:
             for name, group in groupby(deliveries, key=lambda delivery: delivery.candle.series.exchange):
                 by_name[name].contest(list(group))
 
-        flusher = Flusher(
-            self._buffer,
-            database,
-            recorder=self._recorder,
-            clock=self._clock,
-            random=self._random,
-            contested=contested,
-        )
-
-        async def flush() -> None:
-            await database.ready.wait()
-            await flusher.run()
-
         async with asyncio.TaskGroup() as keepers:
             beside = [
-                keepers.create_task(database.bring_up(self._mark)),
-                keepers.create_task(watch_loop(self._clock, self._recorder)),
+                keepers.create_task(job)
+                for job in (
+                    database.bring_up(self._mark),
+                    database.keep_rollups(),
+                    watch_loop(self._clock, self._recorder),
+                    count_gaps(database, list(by_name), self._clock, self._recorder),
+                    self._outlet.account_for_losses(database),
+                )
             ]
-            flushing = keepers.create_task(flush())
-            beside.append(keepers.create_task(database.keep_rollups()))
+            self._outlet.start(keepers, database, contested)
             self._recorder.service_started(__version__, address)
             try:
                 async with asyncio.TaskGroup() as producers:
@@ -169,13 +166,6 @@ class Service:
                     for task in running:
                         task.cancel()
             finally:
-                await self._drain(flushing, stop)
+                await self._outlet.drain(at_once=stop.cut_short is not None)
                 for task in beside:
                     task.cancel()
-
-    async def _drain(self, flushing: asyncio.Task[None], stop: Stop) -> None:
-        """Store what is held, within the time for it; nothing held or a second signal takes none."""
-        self._buffer.close()
-        if len(self._buffer) and stop.cut_short is None:
-            await asyncio.wait({flushing}, timeout=self._clock.real_seconds(self._settings.shutdown_seconds))
-        flushing.cancel()

@@ -1,9 +1,11 @@
-"""SIGINT and SIGTERM: the first asks for a drained stop, the second cuts it short."""
+"""SIGINT and SIGTERM: the first asks for a drained stop, the second cuts it short, and what comes after is ignored."""
 
 import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_CAUGHT = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stop:
@@ -22,7 +24,10 @@ class Stop:
 
 @contextmanager
 def listen_for_stop() -> Iterator[Stop]:
-    """Catch both signals in the block; a second one cancels the task that entered it."""
+    """Catch both signals in the block; a second one cancels the task that entered it, once.
+
+    After the block both are ignored until the process ends: to be asked for only around what a process is there for.
+    """
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     stop = Stop()
@@ -30,14 +35,24 @@ def listen_for_stop() -> Iterator[Stop]:
     def caught(number: signal.Signals) -> None:
         if not stop.asked.is_set():
             stop.ask(number.name)
-        elif task is not None:
+        elif task is not None and stop.cut_short is None:
             stop.cut_short = number
             task.cancel()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _CAUGHT:
         loop.add_signal_handler(number, caught, number)
     try:
         yield stop
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        if stop.cut_short is not None and task is not None:
+            task.uncancel()
+        _ignore(loop)
+
+
+def _ignore(loop: asyncio.AbstractEventLoop) -> None:
+    """From the loop's handlers to none, with no moment between in which a signal would kill."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _CAUGHT)
+    for number in _CAUGHT:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)

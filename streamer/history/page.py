@@ -1,8 +1,9 @@
 """Fetches the candles of one window and keeps those that may be stored: asked for, closed and settled."""
 
+from dataclasses import dataclass
 from math import ceil
 
-from streamer.domain.candle import Delivery, Source
+from streamer.domain.candle import Candle, Delivery, Source
 from streamer.domain.gaps import Span, windows
 from streamer.domain.interval import Interval, to_ms
 from streamer.protocol.adapter import ExchangeAdapter, HistoryPage
@@ -20,6 +21,21 @@ _SETTLE_MS = 60_000  # exchanges still correct a candle in the seconds after its
 def settled_ms(server_time: ServerTime) -> int:
     """Candles that ended by this Unix millisecond are settled now, however far the exchange's time is misjudged."""
     return server_time.now_ms() - ceil(server_time.error_s * 1_000) - _SETTLE_MS - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What one window brought: the candles delivered, and the oldest and newest open time that the answer holds at all.
+
+    ``unclosed_ms`` are the open times in the window that it holds and does not call closed. ``refused`` counts candles
+    that cannot be; which they were is not known.
+    """
+
+    candles: tuple[Candle, ...]
+    oldest_ms: int | None
+    newest_ms: int | None
+    unclosed_ms: tuple[int, ...] = ()
+    refused: int = 0
 
 
 class PageFetcher:
@@ -82,28 +98,51 @@ class PageFetcher:
                 return max(span.first_ms, to_ms(page.rows[0].candle.open_time))
         return None
 
-    async def fetch(self, chosen: Chosen, window: Span) -> int:
-        """How many candles of ``window`` were delivered, once all of it is settled; what is not closed is left out.
+    async def fetch(self, chosen: Chosen, window: Span, beyond: int = 0) -> Fetched:
+        """Deliver what ``window`` holds, once all of it is settled; what is not closed is left out.
+
+        ``beyond`` more candles are asked for, not delivered: one of them in the same answer is a witness that what the
+        window lacks does not exist.
 
         Raises:
             HistoryError: the exchange did not give this window.
 
         Cancelling loses the window or a part of it; fetch it again.
         """
-        await self.wait_settled(window.last_ms + chosen.interval.milliseconds)
-        page = await self._ask(chosen, window)
+        step = chosen.interval.milliseconds
+        await self.wait_settled(window.last_ms + step)
+        page = await self._ask(chosen, Span(window.first_ms, window.last_ms + beyond * step))
         for reason, count in page.refused.items():
             self._recorder.candle_rejected(chosen.series, reason, count)
         received_time = self._server_time.now()
+        opens = [to_ms(row.candle.open_time) for row in page.rows]
+        asked_for = [
+            (open_ms, row)
+            for open_ms, row in zip(opens, page.rows, strict=True)
+            if window.first_ms <= open_ms <= window.last_ms
+        ]
         deliveries = [
-            Delivery(row.candle, Source.REST, received_time)
-            for row in page.rows
-            if row.closed is not False and window.first_ms <= to_ms(row.candle.open_time) <= window.last_ms
+            Delivery(row.candle, Source.REST, received_time) for _, row in asked_for if row.closed is not False
         ]
         if deliveries:
             await self._deliver(deliveries)
         self._recorder.history_fetched(chosen.series, len(deliveries))
-        return len(deliveries)
+        return Fetched(
+            tuple(delivery.candle for delivery in deliveries),
+            min(opens, default=None),
+            max(opens, default=None),
+            tuple(open_ms for open_ms, row in asked_for if row.closed is False),
+            sum(page.refused.values()),
+        )
+
+    async def look(self, chosen: Chosen, window: Span) -> bool:
+        """Whether REST shows a trade in ``window``; nothing is delivered, so nothing need be settled.
+
+        Raises:
+            HistoryError: the exchange did not say.
+        """
+        page = await self._ask(chosen, window)
+        return any(row.candle.volume > 0 for row in page.rows)
 
     async def _ask(self, chosen: Chosen, window: Span) -> HistoryPage:
         instrument, series = chosen.instrument, chosen.series

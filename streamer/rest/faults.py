@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from streamer.domain.errors import Unavailable
+from streamer.protocol.address import authority, silenced
 
 
 @contextmanager
 def mapped_errors(url: str, timeout_s: float) -> Iterator[None]:
     """Raise ``Unavailable`` for whatever goes wrong between us and ``url``, in a sentence that names the host."""
-    host = urlsplit(url).netloc
+    host = authority(url)
     try:
         yield
     except TimeoutError:
@@ -30,4 +30,4 @@ def mapped_errors(url: str, timeout_s: float) -> Iterator[None]:
     except aiohttp.ClientPayloadError:
         raise Unavailable(f"{host} broke off in the middle of an answer") from None
     except (aiohttp.ClientError, OSError) as error:
-        raise Unavailable(f"the connection to {host} failed: {error or type(error).__name__}") from None
+        raise Unavailable(f"the connection to {host} failed: {silenced(str(error)) or type(error).__name__}") from None

@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlsplit
 
 import aiohttp
 
 from streamer import __version__
 from streamer.domain.errors import MalformedAnswer
-from streamer.protocol.address import is_loopback
+from streamer.protocol.address import authority, is_loopback
 from streamer.rest.faults import mapped_errors
 from streamer.rest.transport import RawAnswer
 
@@ -39,7 +38,7 @@ class HttpSession:
                 async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
                     body += chunk
                     if len(body) > body_bytes:
-                        raise MalformedAnswer(f"{urlsplit(url).netloc} sent more than {body_bytes} bytes")
+                        raise MalformedAnswer(f"{authority(url)} sent more than {body_bytes} bytes")
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return RawAnswer(response.status, headers, bytes(body))
 

@@ -11,10 +11,14 @@ _DOUBT_S = 2.0
 
 
 class ServerTime:
-    """Local time plus the measured offset; until the first measurement the offset is zero and ``known`` is False."""
+    """Local time plus the measured offset; until the first measurement the offset is zero and ``known`` is False.
+
+    It runs on the monotonic clock, so that setting the machine's clock moves nothing between measurements.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._anchor_s = clock.time() - clock.monotonic()  # the exchange's time less the monotonic clock
         self.offset_s = 0.0
         self.error_s = 0.0
         self.known = False
@@ -23,11 +27,12 @@ class ServerTime:
         """Take one answer of the server: local Unix seconds at sending and receiving, and what it said between."""
         self.offset_s = server_time - (sent_time + received_time) / 2
         self.error_s = (received_time - sent_time) / 2
+        self._anchor_s = self._clock.time() + self.offset_s - self._clock.monotonic()
         self.known = True
 
     def time(self) -> float:
         """The exchange's time in Unix seconds."""
-        return self._clock.time() + self.offset_s
+        return self._clock.monotonic() + self._anchor_s
 
     def now_ms(self) -> int:
         """The exchange's time in Unix milliseconds."""

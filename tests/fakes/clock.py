@@ -25,6 +25,10 @@ class FakeClock:
         """The wall time in Unix seconds."""
         return self._start_time + self._now_at
 
+    def step_wall(self, seconds: float) -> None:
+        """Set the wall clock, as an operator or NTP does; nothing that waits notices."""
+        self._start_time += seconds
+
     def monotonic(self) -> float:
         """Seconds since this clock was made."""
         return self._now_at

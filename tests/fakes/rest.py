@@ -95,7 +95,10 @@ def _candles(wanted: Instrument, interval: Interval, first_ms: int, last_ms: int
 
 def _decode_candles(body: bytes, series: Series, _instrument: Instrument) -> HistoryPage:
     answer = _decoded(body)
-    rows = [HistoryRow(make_candle(series, open_ms, (1, 2, 1, 2), 3), closed) for open_ms, closed in answer["rows"]]
+    rows = [
+        HistoryRow(make_candle(series, open_ms, (1, 2, 1, 2), volume[0] if volume else 3), closed)
+        for open_ms, closed, *volume in answer["rows"]
+    ]
     return HistoryPage(tuple(rows), answer.get("refused", {}))
 
 
@@ -121,6 +124,7 @@ def _no_stream() -> Stream:
         url=lambda base: base,
         topic=lambda _instrument, interval: interval.value,
         subscribe=lambda _topics, _number: "",
+        unsubscribe=lambda _topics, _number: "",
         decode=lambda _frame, _subscriptions: [],
     )
 

@@ -110,6 +110,28 @@ def test_database_url_is_an_alias(sources: Sources) -> None:
     assert load_settings(None).database_url == "postgresql://full/d"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@[::1]:5432/d",
+        "postgresql://10.0.0.1/d",
+        "postgresql://h\u00e4user.example/d",
+        "postgresql://%2Fvar%2Frun%2Fpostgresql/d",
+        f"postgresql://{'a' * 63}.example./d",
+    ],
+)
+def test_a_host_may_be_any_that_can_be_looked_up(sources: Sources, url: str) -> None:
+    """An address, a name of any script, or the path of a socket."""
+    sources.set(DATABASE_URL=url)
+    assert load_settings(None).database_url == url
+
+
+def test_a_variable_may_be_written_in_lower_case(sources: Sources) -> None:
+    """It is the same variable."""
+    sources.set(streamer_http__port="5")
+    assert load_settings(None).http.port == 5
+
+
 def test_variables_of_the_tests_are_none_of_ours(sources: Sources) -> None:
     """The reserved prefix may hold anything."""
     sources.set(STREAMER_TEST_TIMESCALE_URL="postgresql://x", STREAMER_TEST_ANYTHING="1")
@@ -133,7 +155,19 @@ def test_variables_of_the_tests_are_none_of_ours(sources: Sources) -> None:
         ("http: {port: 70000}", ["http.port", "65535", "70000"]),
         ("http:", ["http", "None"]),
         ("http: 5", ["http", "5"]),
-        ("exchanges: {okx: null}", ["exchanges.okx", "None"]),
+        ("exchanges: {okx: null}", ["exchanges.okx ", "expected keys and values", "None"]),
+        ("exchanges: {okx: {symbols: 5}}", ["exchanges.okx.symbols ", "expected a list of names", "5"]),
+        ("http: {port: true}", ["http.port", "number", "True"]),
+        ("rest: {share: true}", ["rest.share", "number", "True"]),
+        ("data_dir: ''", ["data_dir", "folder"]),
+        ('data_dir: "a\\0b"', ["data_dir", "NUL"]),
+        ("database_url: postgresql://u@a..b/d", ["database_url", "host"]),
+        (f"database_url: postgresql://u@{'a' * 64}.com/d", ["database_url", "host"]),
+        ("exchanges: {okx: {urls: {spot: {ws: 'ws://a..b'}}}}", ["okx.urls.spot.ws", "host"]),
+        ("exchanges: {okx: {urls: {spot: {rest: 'http://a b'}}}}", ["okx.urls.spot.rest", "host"]),
+        ("a: " + "[" * 5_000, ["streamer.yaml", "not YAML that can be read: nested too deep"]),
+        ("\n".join(" " * depth + "a:" for depth in range(3_000)), ["streamer.yaml", "nested too deep"]),
+        ("a: 2026-13-45", ["streamer.yaml", "not YAML"]),
         ("exchanges: {okx: {intervals: [1m, 2m]}}", ["exchanges.okx.intervals.1", "'2m'", "1m, 3m, 5m"]),
         ("exchanges: {okx: {intervals: []}}", ["exchanges.okx.intervals", "at least 1"]),
         ("exchanges: {okx: {symbols: [1]}}", ["exchanges.okx.symbols.0", "string", "1"]),
@@ -173,6 +207,9 @@ def test_a_bad_file_is_one_sentence_that_names_the_thing(sources: Sources, text:
         ("STREAMER_HTTP__PROT", "1", ["STREAMER_HTTP__PROT is not a setting", "STREAMER_HTTP__PORT?"]),
         ("STREAMER_HTTP__PORT__X", "1", ["STREAMER_HTTP__PORT__X is not a setting"]),
         ("STREAMER_EXCHANGES__OKEX__SYMBOLS", "A", ["STREAMER_EXCHANGES__OKX__SYMBOLS?"]),
+        ("streamer_foo", "1", ["streamer_foo is not a setting"]),
+        ("Streamer_Http__Prot", "1", ["Streamer_Http__Prot is not a setting", "STREAMER_HTTP__PORT?"]),
+        ("STREAMER_DATA_DIR", "", ["data_dir"]),
         ("STREAMER_QQQQQQ", "1", ["STREAMER_QQQQQQ is not a setting"]),
         ("STREAMER_HTTP__PORT", "x", ["http.port", "'x'"]),
         ("STREAMER_HTTP", "x", ["STREAMER_HTTP", "JSON"]),
@@ -215,6 +252,9 @@ def test_a_file_that_is_not_text_is_said(sources: Sources, tmp_path: Path) -> No
         'database_url: "postgresql://user:hunter2@host/d',
         "database_url: postgresql://user:hunter2@host/d\n- a",
         "databse_url: postgresql://user:hunter2@host/d",
+        "database_url: postgresql://user:hunter2@a..b/d",
+        "exchanges: {okx: {urls: {spot: {rest: 'http://user:hunter2@a..b'}}}}",
+        "exchanges: {okx: {urls: {spot: {rest: 'ftp://user:my hunter2@host'}}}}",
         "http: postgresql://user:hunter2@host/d",
         "http: {port: 'postgresql://user:hunter2@host/d'}",
         "exchanges: {okx: {urls: {spot: {rest: 'ftp://user:hunter2@host'}}}}",

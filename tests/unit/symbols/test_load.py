@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from streamer.domain.errors import MalformedAnswer, Unavailable
+from streamer.domain.errors import HistoryError, MalformedAnswer, Unavailable
 from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
 from streamer.protocol.adapter import InstrumentPage
@@ -49,6 +49,22 @@ async def test_a_market_that_is_away_leaves_no_registry() -> None:
     with pytest.raises(Unavailable):
         await load_registry(client, adapter, MARKETS, facts.recorder)
     assert facts.said("instruments_loaded") == 0
+
+
+async def test_a_market_that_is_away_may_be_left_out_by_who_can_do_without() -> None:
+    """What could be read is there; what could not is named. With nothing read there is no registry."""
+
+    def answering(url: str, params: Mapping[str, str]) -> RawAnswer:
+        return answer(0, 503) if "linear" in url else by_cursor(url, params)
+
+    facts, adapter = Facts(), make_adapter(pages={Market.SPOT: [InstrumentPage((BTC,))]})
+    client = make_client(adapter, AnsweringTransport(answering), facts.recorder, options=RestOptions(attempts=1))
+    failed: dict[Market, HistoryError] = {}
+    registry = await load_registry(client, adapter, MARKETS, facts.recorder, failed)
+    assert registry.instruments == (BTC,)
+    assert list(failed) == [Market.LINEAR]
+    with pytest.raises(Unavailable):
+        await load_registry(client, adapter, [Market.LINEAR], facts.recorder, {})
 
 
 async def test_a_list_that_turns_in_circles_is_given_up() -> None:

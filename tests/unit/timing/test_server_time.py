@@ -37,3 +37,12 @@ def test_a_fresh_stamp_over_two_seconds_off_is_a_doubt(ahead_s: float, doubted: 
     server_time = ServerTime(clock)
     server_time.measured(999.5, 1_000.5, 1_000.0)
     assert doubted is server_time.doubted_by(int((1_000 + ahead_s) * 1_000))
+
+
+def test_setting_the_machines_clock_moves_nothing() -> None:
+    """Between measurements only the monotonic clock counts: a step by NTP must not put candles into the future."""
+    clock = FakeClock(1_000.0)
+    server_time = ServerTime(clock)
+    server_time.measured(1_000.0, 1_000.0, 1_000.0)
+    clock.step_wall(-300.0)
+    assert server_time.time() == pytest.approx(1_000.0)

@@ -1,0 +1,175 @@
+"""What the verbs that check and repair need: exchanges over REST without a feed, and a store that they may write to.
+
+They work beside a running service on the same database, and without one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+
+from streamer.app.database import Database, database_of
+from streamer.app.listing import quiet_recorder
+from streamer.domain.candle import Delivery
+from streamer.domain.errors import ConfigurationError, HistoryError, Unavailable
+from streamer.history.page import PageFetcher
+from streamer.protocol.address import is_loopback
+from streamer.protocol.ports import Deliver
+from streamer.rest.client import RestClient, RestOptions
+from streamer.rest.server_time import ServerTimePoll
+from streamer.rest.session import HttpSession, make_session
+from streamer.settings.model import ADAPTERS, Settings
+from streamer.store.known import require_schema
+from streamer.store.ledger import DatabaseLedger
+from streamer.store.marks import read_marks
+from streamer.store.reader import Reader
+from streamer.store.rollups import Rollups
+from streamer.store.writer import Writer
+from streamer.symbols.load import load_registry
+from streamer.symbols.registry import Registry
+from streamer.timing.clock import Clock, make_clock, now
+from streamer.timing.server_time import ServerTime
+
+_OF_SHARE = 0.5  # a running service may spend the whole of its share, and neither process sees the other
+_ATTEMPTS = 3  # somebody waits for the answer
+_OPENING_S = 120.0  # bans last longer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """One exchange over REST: its list read, its time measured."""
+
+    registry: Registry
+    server_time: ServerTime
+    fetcher: PageFetcher
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The exchanges that can be asked, and why the others cannot."""
+
+    accesses: Mapping[str, Access]
+    unreachable: Mapping[str, HistoryError]
+
+
+class Workplace:
+    """The store, and the way to the exchanges, for the length of one command."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+        self.clock = clock
+        self.pool = database.pool
+        self.reader = Reader(database.pool)
+        self.ledger = DatabaseLedger(database.pool)
+        self._writer = Writer(database.pool, self.clock)
+        self._settings = settings
+        self._recorder = quiet_recorder()
+
+    async def write(self, deliveries: Sequence[Delivery]) -> None:
+        """Store what REST brought, by the merge rule; committed when this returns.
+
+        Raises:
+            StoreUnavailable: write it again.
+        """
+        report = await self._writer.write(deliveries)
+        for rejection in report.rejected:
+            self._recorder.candle_rejected(rejection.delivery.candle.series, rejection.reason)
+
+    @asynccontextmanager
+    async def exchanges(self, names: Sequence[str], deliver: Deliver) -> AsyncIterator[Opened]:
+        """The named exchanges, to be asked within the block; what is fetched goes to ``deliver``.
+
+        Raises:
+            ConfigurationError: invented and real candles would be mixed.
+        """
+        bases = [rest for name in names for _, rest in self._settings.bases(name).values()]
+        await self._refuse_mixing(bases)
+
+        async def open_one(name: str) -> Access | HistoryError:
+            try:
+                async with self.clock.timeout_at(self.clock.monotonic() + _OPENING_S):
+                    return await self._open(name, session, deliver)
+            except HistoryError as error:
+                return error
+            except TimeoutError:
+                return Unavailable(f"{name} let nobody in for {_OPENING_S:g} s; it may be limiting this address")
+
+        async with make_session(bases) as session:
+            async with asyncio.TaskGroup() as tasks:
+                opening = {name: tasks.create_task(open_one(name)) for name in names}
+            opened = {name: task.result() for name, task in opening.items()}
+            yield Opened(
+                {name: one for name, one in opened.items() if isinstance(one, Access)},
+                {name: one for name, one in opened.items() if isinstance(one, HistoryError)},
+            )
+
+    async def refresh_rollups(self) -> None:
+        """Bring the 1h and 1d candles up to what was written, unless another process is at it.
+
+        Raises:
+            StoreUnavailable: what was not refreshed is remembered by the database.
+        """
+        rollups = Rollups(self.pool)
+        while True:
+            report = await rollups.refresh_due(now(self.clock))
+            if report.busy or not report.waiting or not report.refreshed:
+                return
+
+    async def _open(self, name: str, session: HttpSession, deliver: Deliver) -> Access:
+        adapter = ADAPTERS[name]
+        markets = list(adapter.markets)
+        server_time = ServerTime(self.clock)
+        client = RestClient(
+            adapter=adapter,
+            session=session,
+            clock=self.clock,
+            server_time=server_time,
+            recorder=self._recorder,
+            random=Random(),  # noqa: S311 - jitter, not secrets
+            bases={market: rest for market, (_, rest) in self._settings.bases(name).items()},
+            options=RestOptions(share=_OF_SHARE * self._settings.rest.share, attempts=_ATTEMPTS),
+        )
+        poll = ServerTimePoll(
+            client=client,
+            adapter=adapter,
+            markets=markets,
+            clock=self.clock,
+            server_time=server_time,
+            recorder=self._recorder,
+        )
+        await poll.measure()
+        fetcher = PageFetcher(
+            client=client,
+            adapter=adapter,
+            clock=self.clock,
+            server_time=server_time,
+            deliver=deliver,
+            recorder=self._recorder,
+        )
+        registry = await load_registry(client, adapter, markets, self._recorder)
+        return Access(registry=registry, server_time=server_time, fetcher=fetcher)
+
+    async def _refuse_mixing(self, bases: Sequence[str]) -> None:
+        invented = any(is_loopback(base) for base in bases)
+        marked = bool(await read_marks(self.pool))
+        if marked and bases and not invented:
+            raise ConfigurationError(f"{self.pool.where} holds invented candles: give the settings of its simulator")
+        if invented and not marked:
+            raise ConfigurationError(
+                f"an exchange URL is on this machine, and {self.pool.where} is not marked as a simulator's: "
+                "give another database"
+            )
+
+
+@asynccontextmanager
+async def workplace(settings: Settings) -> AsyncIterator[Workplace]:
+    """The place of work for one command, closed at the end of the block.
+
+    Raises:
+        StoreError: the database is away, or was not migrated. StartError: the embedded one does not start.
+    """
+    clock = make_clock(settings.clock_rate)
+    async with database_of(settings, clock, quiet_recorder()) as database:
+        await database.open_beside(create=False)
+        await require_schema(database.pool)
+        yield Workplace(settings, database, clock)

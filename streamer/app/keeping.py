@@ -1,0 +1,138 @@
+"""What keeps one exchange's series complete, wired: attention, keeper, sentinel, and the record of breaks."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from streamer.app.database import Database
+from streamer.domain.candle import Candle
+from streamer.domain.series import Series
+from streamer.feed.supervisor import Feed
+from streamer.history.asking import Asker
+from streamer.history.inquiries import Kept
+from streamer.history.keeper import Keeper
+from streamer.history.page import PageFetcher
+from streamer.history.patience import LIVELY_CANDLES, Attention
+from streamer.history.sentinel import Sentinel
+from streamer.protocol.adapter import ExchangeAdapter
+from streamer.store.contract import Break
+from streamer.symbols.resolve import Chosen
+from streamer.telemetry.recorder import Recorder
+from streamer.timing.clock import Clock
+from streamer.timing.pace import Pace
+from streamer.timing.retry import Health
+from streamer.timing.server_time import ServerTime
+
+_LATE_SHARE = 0.2  # of what we may spend of a pool goes to candles that are merely late
+_LATE_ROWS = 10  # candles that such a request usually asks for
+_MOST_BREAKS = 10_000  # that wait to be noted
+
+
+class Keeping:
+    """Follows one exchange's feed: hears of candles and breaks, and has what is missing brought."""
+
+    def __init__(
+        self,
+        adapter: ExchangeAdapter,
+        chosen: Mapping[Series, Chosen],
+        *,
+        database: Database,
+        fetcher: PageFetcher,
+        backlog: Callable[[], bool],
+        share: float,
+        clock: Clock,
+        server_time: ServerTime,
+        recorder: Recorder,
+    ) -> None:
+        self._adapter = adapter
+        self._chosen = chosen
+        self._database = database
+        self._fetcher = fetcher
+        self._backlog = backlog
+        self._clock = clock
+        self._server_time = server_time
+        self._recorder = recorder
+        self._attention = {series: Attention(server_time.now_ms()) for series in chosen}
+        self._breaks: asyncio.Queue[Break] = asyncio.Queue(_MOST_BREAKS)
+        self._pace = Pace(_spacing_s(adapter, chosen, share * _LATE_SHARE, server_time.now_ms()), clock)
+        self._sentinel: Sentinel | None = None
+        self._keeper: Keeper | None = None
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether what is missing is being asked for now."""
+        return self._keeper is not None and self._keeper.is_asking
+
+    def closed(self, candle: Candle) -> None:
+        """A stream brought a closed candle."""
+        self._attention[candle.series].heard(traded=candle.volume > 0)
+        if self._sentinel is not None:
+            self._sentinel.delivered(candle.series)
+
+    def settled(self, series: Sequence[Series]) -> None:
+        """A connection delivers ``series`` from now on."""
+        for one in series:
+            self._attention[one].settled(self._server_time.now_ms())
+
+    def broken(self, connection: int, series: Sequence[Series], cause: str) -> None:
+        """A connection ended: note it, and what it carried."""
+        for one in series:
+            self._attention[one].broken(self._server_time.now_ms())
+        if self._sentinel is not None:
+            self._sentinel.broken(connection)
+        if self._breaks.full():
+            self._breaks.get_nowait()  # the database was away for days: the newest tell more
+        self._breaks.put_nowait(Break(self._adapter.name, connection, len(series), cause, self._server_time.now()))
+
+    async def run(self, feed: Feed, since: Mapping[Series, datetime]) -> None:
+        """Keep the series complete, new ones from ``since``, until cancelled; cancelling loses nothing."""
+        self._sentinel = Sentinel(
+            feed=feed,
+            chosen=self._chosen,
+            attention=self._attention,
+            fetcher=self._fetcher,
+            pace=self._pace,
+            clock=self._clock,
+            server_time=self._server_time,
+            recorder=self._recorder,
+        )
+        self._keeper = Keeper(
+            Kept(exchange=self._adapter.name, chosen=self._chosen, attention=self._attention),
+            asker=Asker(fetcher=self._fetcher, server_time=self._server_time),
+            ledger=self._database.ledger,
+            pace=self._pace,
+            backlog=self._backlog,
+            shown=self._sentinel.shown,
+            clock=self._clock,
+            server_time=self._server_time,
+            recorder=self._recorder,
+        )
+        await self._database.ready.wait()
+        for series, traded in (await self._database.recently_traded(list(self._chosen), LIVELY_CANDLES)).items():
+            self._attention[series].remember(traded)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._keeper.run(since))
+            tasks.create_task(self._sentinel.run())
+            tasks.create_task(self._note_breaks())
+
+    async def _note_breaks(self) -> None:
+        while True:
+            broken = await self._breaks.get()
+
+            async def note(_: Health, broken: Break = broken) -> None:
+                await self._database.ledger.note_break(broken)
+
+            await self._database.patiently(note)
+
+
+def _spacing_s(adapter: ExchangeAdapter, chosen: Mapping[Series, Chosen], share: float, now_ms: int) -> float:
+    """Seconds between two small requests that spend ``share`` of the scarcest pool of these series."""
+    spacings = [0.0]
+    for instrument, interval in {(one.instrument.market, one.interval): one for one in chosen.values()}.values():
+        span_ms = _LATE_ROWS * interval.milliseconds
+        last_ms = interval.floor_ms(now_ms)
+        request = adapter.markets[instrument.market].rest.candles(
+            instrument, interval, last_ms - span_ms, last_ms, now_ms
+        )
+        spacings.append(request.pool.window_s * request.weight / (request.pool.limit * share))
+    return max(spacings)
