@@ -16,7 +16,7 @@ async def temporary_database(installation: Path | None) -> AsyncIterator[str]:
 
     TimescaleDB is preloaded where the installation has it. Durability is as the service has it.
     """
-    with _reachable_folder() as folder:
+    with reachable_folder() as folder:
         data_dir = folder / "data"
         server = EmbeddedServer(data_dir, installation, _TIMESCALE if _has_timescale(installation) else None)
         await server.start()
@@ -32,7 +32,8 @@ def _has_timescale(installation: Path | None) -> bool:
 
 
 @contextmanager
-def _reachable_folder() -> Iterator[Path]:
+def reachable_folder() -> Iterator[Path]:
+    """A temporary folder that any account may enter, gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="streamer-benchmark-") as folder:
         Path(folder).chmod(0o711)  # root's server runs under another account
         yield Path(folder)

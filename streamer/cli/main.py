@@ -11,11 +11,13 @@ import click
 
 from streamer import __version__
 from streamer.cli.demo import demo
+from streamer.cli.gaps import gaps
 from streamer.cli.migrate import migrate
 from streamer.cli.run import run
 from streamer.cli.simulate import simulate
 from streamer.cli.sql import sql
 from streamer.cli.symbols import symbols
+from streamer.cli.verify import verify
 from streamer.domain.errors import ConfigurationError, StreamerError
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
@@ -32,7 +34,7 @@ def version() -> None:
     click.echo(__version__)
 
 
-for verb in (run, demo, simulate, migrate, symbols, sql):
+for verb in (run, demo, simulate, migrate, verify, gaps, symbols, sql):
     streamer.add_command(verb)
 
 

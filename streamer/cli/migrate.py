@@ -26,5 +26,5 @@ def migrate(config: Path | None, **flags: object) -> None:
 
 async def _migrate(settings: Settings) -> MigrationReport:
     async with database_of(settings, SystemClock(), quiet_recorder()) as database:
-        await database.open_beside()
+        await database.open_beside(create=True)
         return await database.migrate()

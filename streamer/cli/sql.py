@@ -10,7 +10,7 @@ import click
 from streamer.app.database import database_of
 from streamer.app.listing import quiet_recorder
 from streamer.cli.options import read_settings, settings_options
-from streamer.cli.output import show_json, show_table
+from streamer.cli.output import distinct, show_json, show_table
 from streamer.settings.model import Settings
 from streamer.timing.clock import SystemClock
 
@@ -23,10 +23,11 @@ from streamer.timing.clock import SystemClock
 def sql(config: Path | None, statement: str, rows: int, *, as_json: bool, **flags: object) -> None:
     """Run one read-only STATEMENT and show its answer; `-` reads it from standard input."""
     settings = read_settings(config, **flags)
-    text = sys.stdin.read() if statement == "-" else statement
+    text = sys.stdin.buffer.read().decode(errors="surrogateescape") if statement == "-" else statement
     columns, found = asyncio.run(_ask(settings, text, rows))
     if as_json:
-        show_json([dict(zip(columns, row, strict=True)) for row in found])
+        names = distinct(columns)
+        show_json([dict(zip(names, row, strict=True)) for row in found])
         return
     show_table(columns, found)
     if len(found) == rows:
@@ -35,5 +36,5 @@ def sql(config: Path | None, statement: str, rows: int, *, as_json: bool, **flag
 
 async def _ask(settings: Settings, text: str, rows: int) -> tuple[list[str], list[tuple[Any, ...]]]:
     async with database_of(settings, SystemClock(), quiet_recorder()) as database:
-        await database.open_beside()
+        await database.open_beside(create=False)
         return await database.read_only(text, rows)

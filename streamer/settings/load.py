@@ -20,7 +20,13 @@ from streamer.settings.model import Settings
 DEFAULT_FILE = Path("streamer.yaml")
 _PREFIX = "STREAMER_"
 _RESERVED = "STREAMER_TEST_"
-_PASSWORD = re.compile(r"://\S*@")  # and the user before it
+_PASSWORD = re.compile(r"://.*@")  # and the user before it
+
+_WORDS = {
+    "model_type": "expected keys and values",
+    "model_attributes_type": "expected keys and values",
+    "tuple_type": "expected a list of names",
+}
 
 
 def load_settings(file: Path | None, flags: Mapping[str, Any] | None = None) -> Settings:
@@ -61,7 +67,9 @@ def _read_file(path: Path | None) -> dict[str, Any]:
         mark = error.problem_mark
         where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
         raise ConfigurationError(f"{path} is not YAML: {error.problem or 'unreadable'}{where}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigurationError(f"{path} is not YAML that can be read: nested too deep") from None
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError too for bytes, dates and numbers that cannot be
         raise ConfigurationError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     if values is None:
         return {}
@@ -89,11 +97,12 @@ def _read_environment() -> dict[str, Any]:
 def _check_variables(environ: Mapping[str, str]) -> None:
     known = {_PREFIX + "__".join(path).upper() for path in keys()}
     branches = {_PREFIX + "__".join(path[:depth]).upper() for path in keys() for depth in range(1, len(path))}
-    for name, value in environ.items():
+    for spelled, value in environ.items():
+        name = spelled.upper()
         if name.startswith(_PREFIX) and not name.startswith(_RESERVED) and name not in known | branches:
-            raise ConfigurationError(f"{name} is not a setting{_nearest(name, known)}")
+            raise ConfigurationError(f"{spelled} is not a setting{_nearest(name, known)}")
         if name in branches and not _is_json_object(value):
-            raise ConfigurationError(f"{name} holds other settings: expected a JSON object with their keys")
+            raise ConfigurationError(f"{spelled} holds other settings: expected a JSON object with their keys")
 
 
 def _is_json_object(text: str) -> bool:
@@ -123,7 +132,7 @@ def _sentence(error: ErrorDetails, path: Path | None) -> str:
             ".".join(key[: len(error["loc"])]) for key in keys() if key[: len(error["loc"]) - 1] == error["loc"][:-1]
         }
         return f"{where} is not a setting{_nearest(where, siblings or {'.'.join(key) for key in keys()})}"
-    text = error["msg"].removeprefix("Value error, ")
+    text = _WORDS.get(error["type"]) or error["msg"].removeprefix("Value error, ")
     source = f" (in {path} or the environment)" if path else ""
     shown = "" if error["loc"][0] == "database_url" else f", got {error['input']!r}"  # it may hold a password
     return _PASSWORD.sub("://…@", f"{where}{source}: {text[:1].lower()}{text[1:]}{shown}")

@@ -5,7 +5,9 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -49,6 +51,34 @@ def _interval(value: Any) -> Any:
         raise ValueError(f"{value!r} is not an interval; there are {', '.join(Interval)}") from None
 
 
+def _check_host(url: str, host: str) -> None:
+    """Raise ``ValueError`` for a host that no look-up would accept; a path to a socket is left to the database."""
+    if not url.isprintable():
+        raise ValueError("a control character")
+    if host.lower().startswith("%2f"):
+        return
+    for name in host.split(","):
+        with suppress(ValueError):
+            ip_address(name)
+            continue
+        if re.search(r"\s", name):
+            raise ValueError("a space")
+        name.encode("idna")  # its UnicodeError is a ValueError: an empty label, or one of over 63 characters
+
+
+def _path(value: Any) -> Any:
+    if str(value) == "" or "\0" in str(value):
+        raise ValueError("a folder has a name, and no NUL character in it")
+    return value
+
+
+def _number(value: Any) -> Any:
+    """Not ``true``, which would pass for 1."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")  # noqa: TRY004 - what pydantic turns into its own error
+    return value
+
+
 def _url_of(*schemes: str) -> Any:
     def check(value: Any) -> Any:
         if not isinstance(value, str):
@@ -56,6 +86,7 @@ def _url_of(*schemes: str) -> Any:
         try:
             parts = urlsplit(value)
             fits = parts.scheme in schemes and parts.hostname and parts.port != 0
+            _check_host(value, parts.hostname or "localhost")
         except ValueError:  # its own words may hold a password
             raise ValueError("this is no URL: look at its host and port") from None
         if not fits:
@@ -70,6 +101,8 @@ Intervals = Annotated[
     tuple[Annotated[Interval, BeforeValidator(_interval)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
 ]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Whole = Annotated[int, BeforeValidator(_number)]
+Number = Annotated[float, BeforeValidator(_number)]
 
 
 class _Branch(BaseModel):
@@ -109,13 +142,22 @@ class HttpSettings(_Branch):
     """The HTTP server of `/metrics`, `/healthz` and `/readyz`."""
 
     host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8000, ge=0, le=65_535, description="port to listen on; 0 takes any free one")
+    port: Whole = Field(8000, ge=0, le=65_535, description="port to listen on; 0 takes any free one")
 
 
 class RestSettings(_Branch):
     """How much of an exchange's REST limits may be spent."""
 
-    share: float = Field(0.5, gt=0, le=1, description="part of each exchange's REST limit that may be used")
+    share: Number = Field(0.5, gt=0, le=1, description="part of each exchange's REST limit that may be used")
+
+
+class SpoolSettings(_Branch):
+    """How much may wait on disk while the database is away."""
+
+    candles: Whole = Field(
+        5_000_000, ge=1_000, description="most candles in a spool file; beyond it the oldest give way"
+    )
+    megabytes: Whole = Field(1_024, ge=1, description="most MiB in a spool file; beyond it the oldest give way")
 
 
 class StorageSettings(_Branch):
@@ -143,19 +185,22 @@ class Settings(BaseModel):
     )
     migrate: bool = Field(default=True, description="whether `run` applies pending migrations itself")
     allow_simulated: bool = Field(default=False, description="for tests: take candles from a simulator")
-    data_dir: Path = Field(Path("data"), description="folder of the embedded database")
+    data_dir: Annotated[Path, BeforeValidator(_path)] = Field(
+        Path("data"), description="folder of the embedded database and of the spool"
+    )
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         "info", description="least level of log lines: debug, info, warning or error"
     )
-    buffer_candles: int = Field(60_000, ge=1_000, description="candles kept in memory while the database is away")
-    shutdown_seconds: float = Field(
+    buffer_candles: Whole = Field(60_000, ge=1_000, description="candles kept in memory while the database is away")
+    shutdown_seconds: Number = Field(
         20.0, gt=0, allow_inf_nan=False, description="time to store what is held when stopping"
     )
-    clock_rate: float = Field(
+    clock_rate: Number = Field(
         1.0, gt=0, allow_inf_nan=False, description="hidden: how fast time runs, against simulators only"
     )
     http: HttpSettings = HttpSettings()
     rest: RestSettings = RestSettings()
+    spool: SpoolSettings = SpoolSettings()
     storage: StorageSettings = StorageSettings()
     exchanges: Exchanges = Exchanges()
 

@@ -1,5 +1,7 @@
 """The script of faults: what goes wrong, when, for whom. Reading and timing only; the servers do the harm.
 
+``docs/faults.md`` says the same to users; a test compares the kinds and the keys.
+
 A script is JSON: ``{"faults": [{"kind": "drop", "exchange": "okx", "at_s": 30}, ...]}``. Times are seconds of the
 simulator's clock since its start; everything but ``kind`` may be left out.
 
@@ -29,6 +31,7 @@ proxy's page), ``geoblock``, ``clock_off`` (the time endpoint is wrong).
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from math import inf
@@ -70,6 +73,7 @@ class FaultKind(StrEnum):
     CLOCK_OFF = "clock_off"
 
 
+EXCHANGES = ("binance", "bybit", "okx")
 MOMENTARY = frozenset(
     {FaultKind.DROP, FaultKind.CLOSE, FaultKind.HALF_OPEN, FaultKind.OVERSIZED, FaultKind.SERVER_SHUTDOWN}
 )
@@ -162,11 +166,7 @@ def _fault(line: Any) -> Fault:
     except ValueError:
         known = ", ".join(FaultKind)
         raise ConfigurationError(f"unknown kind of fault {line.get('kind')!r}; known are {known}") from None
-    if values.get("market") is not None:
-        try:
-            values["market"] = Market(values["market"])
-        except ValueError:
-            raise ConfigurationError(f"a fault's market is spot, linear or inverse, not {line['market']!r}") from None
+    _check_whom(values)
     for name in ("at_s", "for_s", "every_s", "seconds", "code"):
         number = values.get(name)
         if number is not None and (isinstance(number, bool) or not isinstance(number, int | float) or number < 0):
@@ -174,3 +174,19 @@ def _fault(line: Any) -> Fault:
     if values.get("every_s") == 0:
         raise ConfigurationError("a fault's every_s must be above 0")
     return Fault(**values)
+
+
+def _check_whom(values: dict[str, Any]) -> None:
+    """Refuse an exchange, market or symbol that cannot be; the market becomes a ``Market``."""
+    exchange, market, symbol = (values.get(name) for name in ("exchange", "market", "symbol"))
+    if exchange is not None and exchange not in EXCHANGES:
+        close = get_close_matches(str(exchange), EXCHANGES, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(EXCHANGES)}"
+        raise ConfigurationError(f"a fault's exchange is not {exchange!r}; {hint}")
+    if market is not None:
+        try:
+            values["market"] = Market(market)
+        except ValueError:
+            raise ConfigurationError(f"a fault's market is spot, linear or inverse, not {market!r}") from None
+    if not isinstance(symbol, str | None):
+        raise ConfigurationError(f"a fault's symbol is a native symbol or a pattern, not {symbol!r}")

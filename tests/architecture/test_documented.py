@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import timedelta
 from itertools import product
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic import BaseModel
 from streamer.domain.instrument import Market
 from streamer.settings.load import keys
 from streamer.settings.model import ADAPTERS, Settings
+from streamer.simulator.faults import EXCHANGES, Fault, FaultKind
 from streamer.telemetry.metrics import Metrics
 from tests.paths import ROOT
 
@@ -125,6 +127,16 @@ def test_the_addresses_on_the_page_are_those_of_the_code(row: list[str]) -> None
     """Who must open a firewall can trust the page."""
     exchange, market, ws, rest = (_words(cell)[0] for cell in row)
     assert Settings().bases(exchange)[Market(market)] == (ws, rest)
+
+
+def test_every_fault_is_documented() -> None:
+    """The page has every kind and key of a script once, and scripts know every exchange."""
+    kinds = [_words(kind)[0] for kind, _ in _rows("faults", "kind", "what happens")]
+    assert sorted(kinds) == sorted(FaultKind)
+    assert [_words(key)[0] for key, *_ in _rows("faults", "key", "meaning", "when absent")] == [
+        one.name for one in fields(Fault)
+    ]
+    assert set(EXCHANGES) == set(ADAPTERS)
 
 
 def test_every_dependency_has_its_reason() -> None:

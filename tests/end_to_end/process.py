@@ -15,6 +15,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.timing.clock import SystemClock
+from tests.paths import ROOT
 
 T = TypeVar("T")
 
@@ -67,6 +68,7 @@ def left_in(folder: Path) -> list[str]:
 def clean_environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process's environment without what would reach the settings, and with ``given``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
+    kept["PYTHONPATH"] = str(ROOT)  # the program under test is this checkout's, wherever it runs
     return kept | {"PYTHONWARNINGS": "error::ResourceWarning", "COLUMNS": "200"} | dict(given or {})
 
 

@@ -1,4 +1,8 @@
-"""A door before a database that a test opens and shuts: what a restart, a lost route or a wrong port look like."""
+"""A door before a database that a test opens and shuts: what a restart, a lost route or a wrong port look like.
+
+It can also turn deaf, as a route does that swallows everything, and swallow answers alone, which leaves whoever waits
+for one not knowing whether he was heard.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,16 +16,19 @@ class Door:
     """Passes TCP connections on to ``target`` while it is open. ``url`` is the way through it, open or shut."""
 
     def __init__(self, target: str) -> None:
-        self._target = target
+        self.target = target
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._port = 0
         self.connections = 0
+        self.hearing = asyncio.Event()
+        self.hearing.set()
+        self.answers_lost = False
 
     @property
     def url(self) -> str:
         """The target's URL with this door's address; known once it was opened."""
-        parts = urlsplit(self._target)
+        parts = urlsplit(self.target)
         return urlunsplit(parts._replace(netloc=f"{parts.username}:{parts.password}@127.0.0.1:{self._port}"))
 
     async def open(self) -> None:
@@ -41,21 +48,28 @@ class Door:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        parts = urlsplit(self._target)
-        beyond_reader, beyond_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        parts = urlsplit(self.target)
+        try:
+            beyond_reader, beyond_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        except OSError:  # nobody is there
+            writer.transport.abort()
+            return
         self._writers |= {writer, beyond_writer}
-        await asyncio.gather(_copy(reader, beyond_writer), _copy(beyond_reader, writer))
+        await asyncio.gather(
+            self._copy(reader, beyond_writer, answers=False), self._copy(beyond_reader, writer, answers=True)
+        )
         self._writers -= {writer, beyond_writer}
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while chunk := await reader.read(_CHUNK_BYTES):
-            writer.write(chunk)
-            await writer.drain()
-    writer.close()
-    with suppress(OSError):
-        await writer.wait_closed()
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool) -> None:
+        with suppress(OSError):
+            while chunk := await reader.read(_CHUNK_BYTES):
+                await self.hearing.wait()
+                if not (answers and self.answers_lost):
+                    writer.write(chunk)
+                    await writer.drain()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 @asynccontextmanager

@@ -151,6 +151,33 @@ async def test_a_statement_only_reads(plain_database: TestDatabase, tmp_path: Pa
     await connection.close()
 
 
+@pytest.mark.parametrize("verb", [("sql", "select 1"), ("gaps", "list"), ("gaps", "repair"), ("verify", "BTC-USDT")])
+async def test_looking_makes_no_database(tmp_path: Path, verb: tuple[str, ...]) -> None:
+    """A folder that was mistyped is named, and is not made."""
+    ended = await command(*verb, "--data-dir", "typo", folder=tmp_path)
+    assert ended.code == 1
+    assert "there is no database in typo: " in ended.sentence
+    assert left_in(tmp_path) == []
+
+
+async def test_a_statement_that_is_no_text_is_told(plain_database: TestDatabase, tmp_path: Path) -> None:
+    """Bytes from the command line or the standard input that are no UTF-8: exit 1 and a sentence."""
+    arguments = (sys.executable, "-m", "streamer", "sql")
+    environment = clean_environment({"DATABASE_URL": plain_database.url})
+    for statement, said in ((b"select '\xff'", b""), (b"-", b"select '\xff'")):
+        process = await asyncio.create_subprocess_exec(
+            *arguments,
+            statement,
+            cwd=tmp_path,
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, errors = await process.communicate(said)
+        assert process.returncode == 1
+        assert errors == b"streamer: the statement is not valid UTF-8\n"
+
+
 @pytest.mark.parametrize("rows", ["0", "-1", "x"])
 async def test_a_wrong_number_of_rows_is_refused(tmp_path: Path, rows: str) -> None:
     """Before anything is opened."""
@@ -235,11 +262,18 @@ async def test_a_simulator_is_run_from_the_command_line(tmp_path: Path) -> None:
     [
         (("--settings", "nowhere/at/all.yaml"), 1, "nowhere/at/all.yaml"),
         (("--faults", "nowhere.json"), 2, "nowhere.json"),
-        (("--replay", "nowhere.jsonl"), 2, "nowhere.jsonl"),
+        (("--replay", "nowhere.jsonl"), 2, "'nowhere.jsonl' does not exist"),
         (("--clock-rate", "0"), 2, "--clock-rate"),
         (("--history-days", "-1"), 2, "--history-days"),
         (("--rest-port", "99999"), 2, "--rest-port"),
         (("--latency-s", "-1"), 2, "--latency-s"),
+        (("--latency-s", "nan"), 2, "--latency-s"),
+        (("--clock-rate", "nan"), 2, "--clock-rate"),
+        (("--clock-rate", "inf"), 2, "--clock-rate"),
+        (("--clock-offset-s", "nan"), 2, "--clock-offset-s"),
+        (("--clock-offset-s", "1e300"), 2, "--clock-offset-s"),
+        (("--frames-per-s", "nan"), 2, "--frames-per-s"),
+        (("--symbols", "20001"), 2, "--symbols"),
     ],
 )
 async def test_a_wrong_argument_of_the_simulator_is_told(

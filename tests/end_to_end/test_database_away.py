@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -14,9 +13,10 @@ from streamer.domain.instrument import Market
 from streamer.settings.model import Settings
 from streamer.simulator.simulator import Simulator
 from streamer.timing.clock import SystemClock, now
+from tests.end_to_end.holding import read_holding
 from tests.end_to_end.process import Service, service, until
 from tests.end_to_end.proxy import door
-from tests.end_to_end.world import Followed, check_rows, quiet, rows, sent, simulating, truth, write_settings
+from tests.end_to_end.world import Followed, check_rows, rows, sent, simulating, truth, write_settings
 from tests.fakes.facts import Facts
 from tests.integration.servers import TestDatabase
 
@@ -119,42 +119,63 @@ async def test_a_wrong_password_is_said_once_and_tried_again(plain_database: Tes
     await connection.close()
 
 
-async def test_a_full_buffer_drops_the_oldest_and_says_so(plain_database: TestDatabase, tmp_path: Path) -> None:
-    """Memory is bounded: with the database away the oldest give way, counted and said once; the rest is stored."""
+NAMELESS = [
+    Followed(exchange, f"X{number:04d}-USDT", Market.SPOT, f"X{number:04d}{dash}USDT")
+    for exchange, dash in (("binance", ""), ("okx", "-"))
+    for number in range(60)
+]
+
+
+async def test_a_full_spool_drops_the_oldest_and_asks_for_them_again(
+    plain_database: TestDatabase, tmp_path: Path
+) -> None:
+    """Memory and disk are bounded: the oldest give way, counted and said; later each is a row or a listed gap."""
     patterns = {exchange: ["X*-USDT", "X*-USDT-PERP"] for exchange in ("binance", "okx")}
     async with (
         simulating(rate=30.0, symbols=340, forming_every_s=20.0) as simulator,
         door(plain_database.url, shut=True) as way,
     ):
         config = write_settings(
-            tmp_path, simulator.urls, patterns, database_url=way.url, rate=30.0, buffer_candles=1_000
+            tmp_path,
+            simulator.urls,
+            patterns,
+            database_url=way.url,
+            rate=30.0,
+            buffer_candles=1_000,
+            spool={"candles": 1_000},
         )
         async with service("run", "--config", config, folder=tmp_path) as running:
             said = await running.logged("candles_dropped")
             assert said["level"] == "error"
             await more_arrived(running, 100)
             assert len(await running.reasons()) == 1
+            lost = sent(simulator, NAMELESS)
+            assert len(lost) > len(NAMELESS)
             await way.open()
             await until(running.no_reasons, "/readyz says yes")
 
             async def empty() -> bool:
-                return await running.metric("streamer_buffer_candles") == 0
+                waiting = [await running.metric(f"streamer_{place}_candles") for place in ("buffer", "spool")]
+                return waiting == [0, 0]
 
-            await until(empty, "the buffer is empty")
-            await quiet(simulator)
+            await until(empty, "nothing waits any more")
+
+            async def accounted_for() -> bool:
+                holding = await read_holding(plain_database.url)
+                listed = {key for gap in holding.gaps if gap.status == "open" for key in gap.candles()}
+                return lost <= {row.key for row in holding.rows} | listed
+
+            await until(accounted_for, "every candle that was sent is a row or a listed gap")
             received = await running.metric("streamer_candles_received_total")
             dropped = await running.metric("streamer_candles_dropped_total")
-            followed = await running.metric("streamer_series_followed")
+            written = await running.metric("streamer_candles_written_total", source="ws")
             assert await running.stopped() == 0
         said_by = [line["exchange"] for line in running.log("candles_dropped")]
         assert set(said_by) <= set(patterns)
         assert len(said_by) <= 2 * len(patterns)  # once, and once more where it overflows before it is emptied
-        stored = await rows(plain_database.url)
         assert dropped > 0
-        live = sum(row.source == "ws" for row in stored)
-        assert live <= received - dropped <= len(stored)  # REST brought some of those that ended before the connection
-        by_minute = Counter(row.open_ms for row in stored)
-        assert by_minute[max(by_minute)] == followed  # of the newest minute nothing was dropped
+        assert written <= received - dropped
+        check_rows([row for row in await rows(plain_database.url) if row.key in lost], truth(simulator, NAMELESS))
 
 
 async def test_any_answer_shows_that_the_database_is_back(plain_database: TestDatabase) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
 
@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from streamer.domain.instrument import Market
+from streamer.timing.clock import SystemClock
 from tests.end_to_end.process import Service, service, until
 from tests.end_to_end.proxy import door
 from tests.end_to_end.world import Followed, check_rows, quiet, rows, simulating, truth, write_settings
@@ -139,3 +140,20 @@ async def test_a_stop_during_the_start_opens_nothing(tmp_path: Path) -> None:
         assert await running.stopped(patience_s=AT_ONCE_S) == 0
     assert not await asyncio.to_thread((tmp_path / "data").exists)
     assert running.log("service_started") == []
+
+
+@pytest.mark.parametrize("every_s", [0.02, 0.05])
+async def test_a_burst_of_signals_is_a_stop_and_no_kill(
+    plain_database: TestDatabase, tmp_path: Path, every_s: float
+) -> None:
+    """Whatever it is doing when they come, to its last moment, it leaves by itself."""
+    clock = SystemClock()
+    async with simulating(rate=60.0) as simulator:
+        config = write_settings(tmp_path, simulator.urls, BTC, database_url=plain_database.url, rate=60.0)
+        async with service("run", "--config", config, folder=tmp_path) as running:
+            await running.ready()
+            with suppress(ProcessLookupError):  # it is gone
+                while running.process.returncode is None:
+                    running.signal(SIGTERM)
+                    await clock.sleep(every_s)
+            assert await running.ended(AT_ONCE_S) in {0, 143}

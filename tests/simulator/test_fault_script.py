@@ -33,6 +33,10 @@ def test_a_script_is_read_from_a_file(tmp_path: Path) -> None:
         ({"faults": [{"kind": "drop", "at_s": -1}]}, "at_s"),
         ({"faults": [{"kind": "drop", "every_s": 0}]}, "every_s"),
         ({"faults": [{"kind": "drop", "market": "moon"}]}, "moon"),
+        ({"faults": [{"kind": "drop", "market": 5}]}, "5"),
+        ({"faults": [{"kind": "drop", "exchange": "binnace"}]}, "'binnace'; did you mean binance?"),
+        ({"faults": [{"kind": "drop", "exchange": 5}]}, "there are binance, bybit, okx"),
+        ({"faults": [{"kind": "late", "symbol": 5}]}, "symbol"),
     ],
 )
 def test_what_is_no_script_is_refused_in_one_sentence(script: Any, said: str) -> None:
