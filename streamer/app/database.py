@@ -56,6 +56,7 @@ class Database:
         else:
             Pool(PoolOptions(url=settings.database_url))
         self._pool: Pool | None = None
+        self._ledger: Ledger | None = None
 
     async def open(self) -> None:
         """Start the embedded server, if that is what we use; a server elsewhere is not yet spoken to.
@@ -158,7 +159,9 @@ class Database:
     @property
     def ledger(self) -> Ledger:
         """What is followed, and what is missing; it raises ``StoreUnavailable`` and does not wait."""
-        return DatabaseLedger(self.pool)
+        if self._ledger is None:
+            self._ledger = DatabaseLedger(self.pool)
+        return self._ledger
 
     async def save_instruments(self, exchange: str, instruments: Sequence[Instrument]) -> None:
         """Remember an exchange's list."""

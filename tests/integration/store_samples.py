@@ -69,13 +69,16 @@ class OpenStore:
             await self.writer.write(batch[start : start + 20_000])
 
 
+_NEVER = timedelta(days=36_500)
+
+
 @asynccontextmanager
 async def open_store(database: TestDatabase, *, command_timeout_s: float = 60.0) -> AsyncIterator[OpenStore]:
     """The store over a fresh database, migrated."""
     pool = Pool(PoolOptions(url=database.url, command_timeout_s=command_timeout_s))
     connection = await asyncpg.connect(database.url)
     try:
-        await migrate(pool, MigrationOptions())
+        await migrate(pool, MigrationOptions(compress_after=_NEVER))  # a test compresses when it means to
         yield OpenStore(pool, Writer(pool, SystemClock()), Reader(pool), Rollups(pool), connection)
     finally:
         await pool.close()

@@ -95,7 +95,7 @@ async def test_a_stored_candle_that_the_exchange_has_not_needs_a_witness_and_is_
     """Before the first candle of the exchange: later ones in the same answer prove it, an empty answer nothing."""
     async with checked_world(plain_database, history_days=1) as world:
         settled_ms = world.settled_ms()
-        begin_ms = Interval.M1.floor_ms(settled_ms - 26 * 3_600_000)
+        begin_ms = Interval.M1.floor_ms(settled_ms - 72 * 3_600_000)  # before all that is served
         served = world.published(BINANCE, begin_ms, settled_ms)
         first_served_ms = int(served[0].open_time.timestamp() * 1_000)
         early = replace(served[0], open_time=from_ms(first_served_ms - STEP))
