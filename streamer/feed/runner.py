@@ -61,8 +61,11 @@ class Runner:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive())
                 tasks.create_task(self._attend())
-        except* FeedError as group:
-            raise _first(group) from None
+        except BaseExceptionGroup as group:  # not except*: before Python 3.11.4 it wraps what is raised in it anew
+            ours, others = group.split(FeedError)
+            if ours is None or others is not None:
+                raise
+            raise _first(ours) from None
 
     async def _part(self) -> None:
         """Close, and tell every frame that still comes before the peer's answer: two seconds at most."""
