@@ -23,7 +23,7 @@ from streamer.protocol.address import is_loopback, silenced, spoken
 from streamer.timing.clock import Clock
 
 _OPEN_TIMEOUT_S = 10.0
-_CLOSE_TIMEOUT_S = 2.0
+_CLOSE_TIMEOUT_S = 1.5  # before the runner gives up: two deadlines at one instant confuse asyncio before Python 3.11.4
 _MOST_FRAME_BYTES = 64 * 2**20  # beyond this even an oversized frame is not worth keeping the connection for
 _QUEUE_FRAMES = 1_024
 _CONTROL = (Opcode.PING, Opcode.PONG)
