@@ -91,10 +91,18 @@ async def test_a_half_finished_migration_is_taken_up(timescale_database: TestDat
     """A crash between two migrations leaves whole ones; the rest follows."""
     await migrate_at(timescale_database.url)
     connection = await asyncpg.connect(timescale_database.url)
+    await connection.execute("select remove_continuous_aggregate_policy('klines_1h')")
+    await connection.execute("select remove_continuous_aggregate_policy('klines_1d')")
     await connection.execute("delete from schema_migrations where number in (8, 9)")
     await connection.close()
     report = await migrate_at(timescale_database.url)
-    assert report.applied == ("0008_refresh_klines_1h", "0009_refresh_klines_1d")
+    assert report.applied == ("0008_refresh_klines_1d", "0009_refresh_policies")
+
+
+def test_no_policy_runs_beside_the_first_refreshes() -> None:
+    """A policy starts its job at once, and a second refresh of the same view is refused."""
+    names = [migration.name for migration in migrations("timescaledb")]
+    assert names.index("refresh_policies") > names.index("refresh_klines_1d") > names.index("refresh_klines_1h")
 
 
 async def test_a_changed_migration_is_refused(
