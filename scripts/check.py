@@ -1,6 +1,6 @@
 """Everything that must be green: layout, lint, types, floors, tests. ``python scripts/check.py`` runs it all.
 
-Arguments go to pytest, so ``python scripts/check.py tests/unit`` is the quick round.
+Arguments go to pytest in place of ours, so ``python scripts/check.py tests/unit`` is the quick round.
 """
 
 import subprocess
@@ -10,6 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+_EVERYTHING = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup")
 
 
 def main() -> int:
@@ -19,7 +20,7 @@ def main() -> int:
         ("lint", [BIN / "ruff", "check", "--quiet", "."]),
         ("types", [BIN / "mypy"]),
         ("floors", [BIN / "lint-imports"]),
-        ("tests", [BIN / "pytest", *sys.argv[1:]]),
+        ("tests", [BIN / "pytest", *(sys.argv[1:] or _EVERYTHING)]),
     )
     for name, command in steps:
         print(f"== {name}", flush=True)

@@ -1,6 +1,11 @@
-"""Strictness for every test: nothing of the surrounding environment reaches it. Warnings are errors by pyproject."""
+"""Strictness for every test: nothing of the surrounding environment reaches it. Warnings are errors by pyproject.
+
+Where tests run side by side (pytest-xdist), a file stays together, and so do all end-to-end tests: those play in fast
+time, and would starve each other.
+"""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -16,3 +21,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         ours = name.upper().startswith("STREAMER_") and not name.upper().startswith("STREAMER_TEST_")
         if ours or name.upper() == "DATABASE_URL":
             monkeypatch.delenv(name)
+
+
+_TOGETHER = Path(__file__).parent / "end_to_end"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests one process runs."""
+    for item in items:
+        group = _TOGETHER if _TOGETHER in item.path.parents else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group)))
