@@ -155,6 +155,12 @@ class ConnectionReplaced(FeedError):
     reason = "replaced"
 
 
+class SeriesJoined(FeedError):
+    """Other series are to be followed, and a connection that carries them too takes its place."""
+
+    reason = "joined"
+
+
 class StoreError(StreamerError):
     """The database could not do what was asked."""
 

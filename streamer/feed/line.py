@@ -2,7 +2,7 @@
 
 import asyncio
 
-from streamer.domain.errors import FeedError
+from streamer.domain.errors import FeedError, SeriesJoined
 from streamer.domain.series import Series
 from streamer.feed.coverage import Coverage
 from streamer.feed.link import Link
@@ -44,7 +44,7 @@ class Line:
     def heard(self, series: Series) -> Heard:
         """What the present connection has brought of ``series``."""
         session, number = None if self._link is None else self._link.session, self._shard.number
-        if session is None:
+        if session is None or not session.carries(series):
             return Heard(number)
         return Heard(number, session.confirmed_at(series), session.heard_at(series), session.closed_ms(series))
 
@@ -66,6 +66,16 @@ class Line:
         else:
             link.give_up(why)
         return True
+
+    def carry(self, shard: Shard) -> None:
+        """Carry the series of ``shard``, which has the same number, from now on.
+
+        Where some are new, another connection takes the place of this one, make before break. Those that are gone are
+        left out of the next one, whenever it is made.
+        """
+        self._shard = shard
+        self._coverage.keep({one.series for one in shard.subscriptions})
+        self._see_all_carried()
 
     # ------------------------------------------------------------ alive
 
@@ -118,7 +128,8 @@ class Line:
     def _announce(self, link: Link, session: FeedSession) -> None:
         """Tell which series are delivered from now on, and were not just before."""
         self._replacing = self._replacing and link.why is not None
-        confirmed = session.confirmed()
+        wanted = {one.series for one in self._shard.subscriptions}
+        confirmed = [series for series in session.confirmed() if series in wanted]
         if self._said_live is not link:
             self._said_live = link
             self._around.recorder.connection_live(*self._name, len(confirmed))
@@ -134,7 +145,7 @@ class Line:
 
     async def _rotate(self, old: Link, tasks: asyncio.TaskGroup) -> None:
         """Wait until ``old`` must go; make another, as often as it takes; hand over."""
-        if (why := await must_go(old, self._shard, self._around)) is None:
+        if (why := await must_go(old, self._around)) is None:
             return
 
         def failed(wait: Wait) -> None:
@@ -160,7 +171,7 @@ class Line:
         async with self._around.turn:
             successor = self._successor = self._open(tasks)
             await successor.ready.wait()
-        await overlap(old, successor, self._shard, self._around)
+        await overlap(old, successor, self._around)
         if successor.cause is not None:
             self._successor = None
             raise successor.cause
@@ -192,3 +203,13 @@ class Line:
     def _take_over(self, successor: Link) -> None:
         self._link, self._successor = successor, None
         self._moved(successor)
+        self._see_all_carried()  # it was made before others joined
+
+    def _see_all_carried(self) -> None:
+        """Have the present connection replaced if it was made without a series that it must carry."""
+        link = self._link
+        if link is None:
+            return
+        joined = {one.series for one in self._shard.subscriptions} - {one.series for one in link.shard.subscriptions}
+        if joined:
+            link.let_go(SeriesJoined(f"{len(joined)} more series to follow"))

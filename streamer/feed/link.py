@@ -27,7 +27,7 @@ class Link:
     """One conversation and who waits for it: ``ready`` is set when it has settled, ``unwanted`` when it must go."""
 
     def __init__(self, shard: Shard, around: Surroundings, tell: Callable[["Link"], None]) -> None:
-        self._shard = shard
+        self.shard = shard
         self._around = around
         self._tell = tell  # that the state or the conversation moved on
         self._exchange = around.adapter.name
@@ -55,7 +55,7 @@ class Link:
             self.unwanted.set()
 
     async def _converse(self) -> None:
-        around, shard = self._around, self._shard
+        around, shard = self._around, self.shard
         self._enter("waiting")
         await around.pace.wait()
         self._enter("connecting")
@@ -86,12 +86,12 @@ class Link:
         """The series of which a candle frame came after ``instant_at``."""
         if self.session is None:
             return set()
-        instants = {one.series: self.session.heard_at(one.series) for one in self._shard.subscriptions}
+        instants = {one.series: self.session.heard_at(one.series) for one in self.shard.subscriptions}
         return {series for series, heard_at in instants.items() if heard_at is not None and heard_at > instant_at}
 
     def resubscribe(self, series: Series) -> bool:
         """Leave ``series`` and ask for it anew; whether that is possible now."""
-        if self.session is None or self._runner is None or not self.settled:
+        if self.session is None or self._runner is None or not self.settled or not self.session.carries(series):
             return False
         taken = self.session.resubscribe(series, self._around.clock.monotonic())
         self._runner.bell.set()

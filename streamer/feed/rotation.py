@@ -16,7 +16,6 @@ from math import inf
 from streamer.domain.errors import ConnectionExpired, ConnectionIdle, FeedError
 from streamer.feed.link import Link
 from streamer.feed.surroundings import Surroundings
-from streamer.protocol.sharding import Shard
 
 LIVELY_S = 60.0  # a connection brings a series, for what is judged here, if a frame of it came this lately
 LOOK_S = 10.0  # between two looks at an overlap, and so its least: one socket may lag behind another
@@ -25,11 +24,11 @@ _YOUNG_S = 30.0  # before which nothing is rotated: an exchange that greets with
 _LONGEST_S = 300.0  # of an overlap: two intervals, but not of a day; what trades at all has spoken on both by then
 
 
-async def must_go(link: Link, shard: Shard, around: Surroundings) -> FeedError | None:
+async def must_go(link: Link, around: Surroundings) -> FeedError | None:
     """Why ``link`` must go, once it must: its lifetime is over, or it was let go. None when it has ended."""
     clock, expires_at = around.clock, None
     await link.ready.wait()
-    lifetime_s = around.adapter.markets[shard.market].stream.limits.lifetime_s
+    lifetime_s = around.adapter.markets[link.shard.market].stream.limits.lifetime_s
     if lifetime_s is not None:
         expires_at = link.opened_at + lifetime_s * (1.0 - around.random.uniform(0.0, _SPREAD))
     try:
@@ -42,18 +41,21 @@ async def must_go(link: Link, shard: Shard, around: Surroundings) -> FeedError |
     return link.why
 
 
-async def overlap(old: Link, new: Link, shard: Shard, around: Surroundings) -> None:
+async def overlap(old: Link, new: Link, around: Surroundings) -> None:
     """Return when ``new`` brings what ``old`` does, at the latest after two intervals; or when it has ended.
+
+    Only what both are meant to carry counts: the new one may be without what was delisted.
 
     One that by then has brought nothing, while the old one brings candles, is given up.
     """
     clock = around.clock
-    longest_s = max(one.series.interval.seconds for one in shard.subscriptions)
+    wanted = {one.series for one in new.shard.subscriptions}
+    longest_s = max(series.interval.seconds for series in wanted)
     until_at = new.settled_at + min(2.0 * longest_s, _LONGEST_S)
     while new.cause is None:
         await clock.sleep(LOOK_S)
-        lively, spoken = old.heard_since(clock.monotonic() - LIVELY_S), new.heard_since(-inf)
-        if lively <= spoken and old.confirmed() <= new.confirmed():
+        lively, spoken = old.heard_since(clock.monotonic() - LIVELY_S) & wanted, new.heard_since(-inf)
+        if lively <= spoken and old.confirmed() & wanted <= new.confirmed():
             return
         if clock.monotonic() >= until_at:
             if lively and not spoken:

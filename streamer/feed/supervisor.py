@@ -49,11 +49,13 @@ class Feed:
         options: FeedOptions | None = None,
     ) -> None:
         self.adapter = adapter
-        self.shards = shards
+        self.shards = list(shards)
         self._recorder = recorder
         self._clock = clock
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[int, asyncio.Task[None]] = {}
         spacing_s = max((facts.stream.limits.connect_spacing_s for facts in adapter.markets.values()), default=0.0)
-        around = Surroundings(
+        self._around = around = Surroundings(
             adapter=adapter,
             connector=connector,
             listener=listener,
@@ -65,20 +67,50 @@ class Feed:
             pace=Pace(spacing_s, clock),
         )
         self._lines = {shard.number: Line(shard, around) for shard in shards}
-        self._line_of = {one.series: self._lines[shard.number] for shard in shards for one in shard.subscriptions}
-        self._replaceable_at = dict.fromkeys(self._lines, 0.0)
+        self._line_of = self._index()
+        self._replaceable_at: dict[int, float] = {}
 
     async def run(self) -> None:
         """Keep every connection alive until cancelled.
 
         Cancelling closes them, and tells every frame that comes before the peers' answers: two seconds at most.
         """
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self._say()
+            for number, line in self._lines.items():
+                self._running[number] = tasks.create_task(line.run())
+            await asyncio.Event().wait()  # also while nothing is followed: a listing may bring something
+
+    def carry(self, shards: Sequence[Shard]) -> None:
+        """Carry other series from now on: connections are made, replaced make before break, and given up as needed.
+
+        ``shards`` are planned from the present ones, so that what stays is where it was.
+        """
+        planned = {shard.number: shard for shard in shards}
+        for number in self._lines.keys() - planned.keys():
+            del self._lines[number]
+            if (running := self._running.pop(number, None)) is not None:
+                running.cancel()
+            self._around.leave(number)
+        for number, shard in planned.items():
+            if number in self._lines:
+                self._lines[number].carry(shard)
+            else:
+                self._lines[number] = line = Line(shard, self._around)
+                if self._tasks is not None:
+                    self._running[number] = self._tasks.create_task(line.run())
+        self.shards = list(shards)
+        self._line_of = self._index()
+        self._say()
+
+    def _index(self) -> dict[Series, Line]:
+        return {one.series: self._lines[shard.number] for shard in self.shards for one in shard.subscriptions}
+
+    def _say(self) -> None:
         self._recorder.series_followed(
             self.adapter.name, sum(len(shard.subscriptions) for shard in self.shards), len(self.shards)
         )
-        async with asyncio.TaskGroup() as tasks:
-            for line in self._lines.values():
-                tasks.create_task(line.run())
 
     def heard(self, series: Series) -> Heard:
         """What the present connection of ``series``, which must be followed, has brought of it."""
@@ -98,9 +130,9 @@ class Feed:
         the exchange is being replaced or rotated.
         """
         now_at = self._clock.monotonic()
-        if now_at < self._replaceable_at[connection] or any(line.rotating for line in self._lines.values()):
+        if now_at < self._replaceable_at.get(connection, 0.0) or any(line.rotating for line in self._lines.values()):
             return False
-        if not self._lines[connection].replace(ConnectionReplaced(reason)):
+        if connection not in self._lines or not self._lines[connection].replace(ConnectionReplaced(reason)):
             return False
         self._replaceable_at[connection] = now_at + _REPLACED_EVERY_S
         return True

@@ -39,6 +39,14 @@ class Surroundings:
     def enter(self, number: int, state: str) -> None:
         """Note the state of a planned connection: of the present one, not of one that is to take its place."""
         self.states[number] = state
+        self._count()
+
+    def leave(self, number: int) -> None:
+        """A planned connection is planned no longer."""
+        self.states.pop(number, None)
+        self._count()
+
+    def _count(self) -> None:
         counts = Counter(self.states.values())
         for name in _STATES:
             self.recorder.connections_counted(self.adapter.name, name, counts[name])

@@ -82,6 +82,10 @@ class FeedSession:
         """Whether the connection has proven to work: settled, and a candle frame seen or a minute lived."""
         return self.settled and (self._proven or self._opened_at + _HEALTHY_AFTER_S <= now_at)
 
+    def carries(self, series: Series) -> bool:
+        """Whether ``series`` is one of those that this connection was made for."""
+        return series in self._topics
+
     def confirmed_at(self, series: Series) -> float | None:
         """Since when ``series`` is confirmed; None while it is not."""
         return self._requests.live.get(self._topics[series])

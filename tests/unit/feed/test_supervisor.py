@@ -156,13 +156,3 @@ async def test_garbage_keeps_the_connection() -> None:
         assert stage.facts.metric("candles_rejected_total", exchange="test", reason="price_order") == 2
         assert stage.facts.said("frame_unknown") == 3
         assert stage.facts.said("notice_received") == 2
-
-
-async def test_a_feed_of_nothing_runs_and_stops() -> None:
-    """No series, no connection, no error."""
-    stage = Stage([], topics=[])
-    task = asyncio.create_task(stage.feed.run())
-    await stage.clock.advance(10.0)
-    assert task.done()
-    assert task.exception() is None
-    assert stage.connector.attempted_at == []
