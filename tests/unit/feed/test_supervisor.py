@@ -1,6 +1,5 @@
 """The connections of one exchange, replaced for ever. The peer is a script and time is the test's."""
 
-import asyncio
 from collections.abc import Sequence
 
 from streamer.domain.errors import ConnectFailed, ConnectionLost
