@@ -210,6 +210,11 @@ class Line:
         link = self._link
         if link is None:
             return
-        joined = {one.series for one in self._shard.subscriptions} - {one.series for one in link.shard.subscriptions}
+        joined = _meanings(self._shard) - _meanings(link.shard)
         if joined:
             link.let_go(SeriesJoined(f"{len(joined)} more series to follow"))
+
+
+def _meanings(shard: Shard) -> set[tuple[str, float]]:
+    """What a connection asks for, and in which units it takes the answers."""
+    return {(one.topic, one.instrument.contract_size) for one in shard.subscriptions}

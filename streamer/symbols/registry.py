@@ -49,6 +49,11 @@ class Registry:
         """Every instrument of that name, whatever its case: one, none, or several where the name is not unique."""
         return tuple(self._named[form].get(folded(name), ()))
 
+    def clashing(self, instrument: Instrument) -> Instrument | None:
+        """What the list now says of an instrument whose symbol has become another's too; None when it is not listed."""
+        found = self._by_native.get((instrument.market, instrument.native_symbol))
+        return found if found is not None and found.symbol == instrument.symbol else None
+
     def is_clashing(self, instrument: Instrument) -> bool:
         """Whether another instrument has the same symbol, so that neither can be followed."""
         return instrument.symbol not in self._by_symbol
