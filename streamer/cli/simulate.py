@@ -88,9 +88,13 @@ async def _simulate(options: SimulatorOptions, clock_rate: float, settings: Path
 
 async def _play(options: SimulatorOptions, clock_rate: float, settings: Path | None, stop: Stop) -> None:
     async with Simulator(options, make_clock(clock_rate)) as simulator:
+        archives = simulator.archive_urls
         tree: dict[str, Any] = {
             "clock_rate": clock_rate,
-            "exchanges": {name: {"urls": urls} for name, urls in simulator.urls.items()},
+            "exchanges": {
+                name: {"urls": urls, **({"archive_url": archive} if (archive := archives.get(name)) else {})}
+                for name, urls in simulator.urls.items()
+            },
         }
         text = yaml.safe_dump(tree, sort_keys=False)
         if settings is not None:

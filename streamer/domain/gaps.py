@@ -43,3 +43,14 @@ def windows(interval: Interval, span: Span, most: int) -> Iterator[Span]:
     step = interval.milliseconds
     for first in range(span.first_ms, span.last_ms + 1, most * step):
         yield Span(first, min(first + (most - 1) * step, span.last_ms))
+
+
+def joined(interval: Interval, spans: Iterable[Span]) -> list[Span]:
+    """``spans``, oldest first and without overlaps, with neighbours as one."""
+    runs: list[Span] = []
+    for span in spans:
+        if runs and runs[-1].last_ms + interval.milliseconds == span.first_ms:
+            runs[-1] = Span(runs[-1].first_ms, span.last_ms)
+        else:
+            runs.append(span)
+    return runs

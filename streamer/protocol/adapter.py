@@ -7,13 +7,14 @@ A *topic* is the exchange's wire name of one series on one connection (``btcusdt
 is unique.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from streamer.domain.candle import Candle
-from streamer.domain.errors import HistoryError
+from streamer.domain.errors import HistoryError, ImpossibleCandle
 from streamer.domain.events import FeedEvent
+from streamer.domain.gaps import Span
 from streamer.domain.instrument import Instrument, Market
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
@@ -156,14 +157,46 @@ class Rest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveFile:
+    """One file of an archive: a ZIP of one CSV with the candles of a series that open in ``span``.
+
+    ``path`` and ``checksum_path`` are appended to the archive's base; ``member`` is the name of the CSV in the ZIP.
+    """
+
+    path: str
+    checksum_path: str
+    member: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveFacts:
+    """The files in which an exchange publishes the history of one market, by days and months of UTC.
+
+    ``day(instrument, interval, instant_ms)`` and ``month`` are the files that such an instant falls into, published or
+    not. ``decode_checksum(body, file)`` is the SHA-256 of the ZIP in lower-case hexadecimal digits. ``decode(lines,
+    file, series, instrument)`` gives the candles in the CSV's lines, oldest first, each open time once and within the
+    file's span, and impossible ones as the refusals that they are. Both raise ``MalformedAnswer`` and nothing else.
+    """
+
+    base: str
+    intervals: frozenset[Interval]
+    day: Callable[[Instrument, Interval, int], ArchiveFile]
+    month: Callable[[Instrument, Interval, int], ArchiveFile]
+    decode_checksum: Callable[[bytes, ArchiveFile], str]
+    decode: Callable[[Iterable[str], ArchiveFile, Series, Instrument], Iterator[Candle | ImpossibleCandle]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MarketFacts:
-    """One market of an exchange: default bases, the intervals it offers, and its two sides."""
+    """One market of an exchange: default bases, the intervals it offers, its two sides, and its archive if any."""
 
     ws_base: str
     rest_base: str
     intervals: frozenset[Interval]
     stream: Stream
     rest: Rest
+    archive: ArchiveFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

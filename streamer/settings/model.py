@@ -171,7 +171,19 @@ class StorageSettings(_Branch):
     )
 
 
-_fields: dict[str, Any] = {name: (ExchangeSettings, ExchangeSettings()) for name in ADAPTERS}
+def _branch_of(adapter: ExchangeAdapter) -> type[ExchangeSettings]:
+    """What is to be known of one exchange: of its archive too, where it publishes one."""
+    bases = {facts.archive.base for facts in adapter.markets.values() if facts.archive is not None}
+    if not bases:
+        return ExchangeSettings
+    [base] = bases
+    url = Field(base, description="base URL of the public archive of candles")
+    field: Any = (Annotated[str, BeforeValidator(_url_of("http", "https"))], url)
+    return create_model("ArchivedExchangeSettings", __base__=ExchangeSettings, archive_url=field)
+
+
+_branches = {name: _branch_of(adapter) for name, adapter in ADAPTERS.items()}
+_fields: dict[str, Any] = {name: (branch, branch()) for name, branch in _branches.items()}
 Exchanges = create_model("Exchanges", __base__=_Branch, **_fields)
 
 
@@ -225,6 +237,15 @@ class Settings(BaseModel):
             )
             for market in facts
         }
+
+    def archive_base(self, name: str) -> str | None:
+        """The base URL of an exchange's archive; None where it publishes none.
+
+        None too where only one of archive and exchange is on this machine: invented and real candles never meet.
+        """
+        base: str | None = getattr(self.exchange(name), "archive_url", None)
+        simulated = any(is_loopback(url) for pair in self.bases(name).values() for url in pair)
+        return base if base is not None and is_loopback(base) is simulated else None
 
     def all_loopback(self) -> bool:
         """Whether every exchange that runs is on this machine: a simulator."""

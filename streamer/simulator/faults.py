@@ -27,6 +27,8 @@ frame), ``silence`` (no frames of these symbols), ``refuse_symbol``, ``ack_then_
 
 On REST, while it lasts: ``rate_limit``, ``wrong_rest`` (volumes not final), ``rest_down`` (500), ``rest_html`` (a
 proxy's page), ``geoblock``, ``clock_off`` (the time endpoint is wrong).
+
+On Binance's archive, while it lasts: ``archive_damaged`` (files differ from their checksums), ``archive_missing``.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -71,6 +73,8 @@ class FaultKind(StrEnum):
     REST_HTML = "rest_html"
     GEOBLOCK = "geoblock"
     CLOCK_OFF = "clock_off"
+    ARCHIVE_DAMAGED = "archive_damaged"
+    ARCHIVE_MISSING = "archive_missing"
 
 
 EXCHANGES = ("binance", "bybit", "okx")

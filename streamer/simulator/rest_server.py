@@ -1,5 +1,9 @@
-"""The REST side: one port for all exchanges. Faults come first, then limits, then the exchange's own answer."""
+"""The REST side: one port for all exchanges. Faults come first, then limits, then the exchange's own answer.
 
+Binance's archive of files is on the same port, and is no part of its REST: neither its faults nor its limits are.
+"""
+
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -8,6 +12,7 @@ from aiohttp import web
 
 from streamer.domain.instrument import Market
 from streamer.simulator.answering import Answer, Question, RestSide
+from streamer.simulator.binance_archive import ROOT, BinanceArchive
 from streamer.simulator.binance_instruments import SPOT_LIMIT
 from streamer.simulator.faults import FaultKind
 from streamer.simulator.limits import RestLimits, binance_ban, binance_refusal, bybit_refusal, okx_refusal
@@ -38,8 +43,9 @@ _GEOBLOCK = {
 class RestServer:
     """Answers requests until it is closed."""
 
-    def __init__(self, sides: Mapping[str, RestSide], stage: Stage) -> None:
+    def __init__(self, sides: Mapping[str, RestSide], archive: BinanceArchive, stage: Stage) -> None:
         self._sides = sides
+        self._archive = archive
         self._stage = stage
         self._plan = stage.plan
         self._options = stage.options
@@ -67,6 +73,11 @@ class RestServer:
 
     async def _respond(self, request: web.Request) -> web.Response:
         exchange, path = request.match_info["exchange"], f"/{request.match_info['rest']}"
+        if self._options.latency_s:
+            await self._clock.sleep(self._options.latency_s)
+        if exchange == "binance" and path.startswith(ROOT):
+            # In a thread: making the file of a month takes a second, in which the streams go on.
+            return _response(await asyncio.to_thread(self._archive.answer, path, self._stage.now_ms()))
         side = self._sides.get(exchange)
         market = Market.SPOT
         if exchange == "binance":
@@ -76,16 +87,12 @@ class RestServer:
             market = Market(name) if side else market
         if side is None:
             return web.Response(status=404, text="Not Found")
-        if self._options.latency_s:
-            await self._clock.sleep(self._options.latency_s)
         params = dict(request.query)
         category = params.get("category", "")
         if exchange == "bybit" and category in _MARKETS:
             market = Market(category)
         answer = self._answer(exchange, side, Question(market, path, params, self._stage.now_ms()))
-        return web.Response(
-            status=answer.status, body=answer.body, headers=dict(answer.headers), content_type=answer.content_type
-        )
+        return _response(answer)
 
     def _answer(self, exchange: str, side: RestSide, question: Question) -> Answer:
         broken = self._broken(exchange, question)
@@ -124,3 +131,9 @@ class RestServer:
             banned = limited.code == _BANNED
             return binance_ban(now_s + seconds, now_s) if banned else binance_refusal(SPOT_LIMIT, seconds)
         return bybit_refusal() if exchange == "bybit" else okx_refusal()
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.Response(
+        status=answer.status, body=answer.body, headers=dict(answer.headers), content_type=answer.content_type
+    )

@@ -11,6 +11,7 @@ from streamer.domain.gaps import Span
 from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
 from streamer.simulator.answering import RestSide
+from streamer.simulator.binance_archive import BinanceArchive
 from streamer.simulator.binance_rest import BinanceRest
 from streamer.simulator.bybit_rest import BybitRest
 from streamer.simulator.catalogue import invent
@@ -33,7 +34,10 @@ Urls = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
 class Simulator:
-    """An asynchronous context: the exchanges listen inside it. ``urls`` are the bases by exchange and market."""
+    """An asynchronous context: the exchanges listen inside it. ``urls`` are the bases by exchange and market.
+
+    ``archive_urls`` are the bases of archives by exchange.
+    """
 
     def __init__(self, options: SimulatorOptions, clock: Clock) -> None:
         """Put the parts together.
@@ -63,8 +67,9 @@ class Simulator:
         self._ws = WsServer(self._streams, self._tape.catalogue, peers, stage)
         shown = FaultyTape(self._tape, plan)
         sides: dict[str, RestSide] = {"binance": BinanceRest(shown), "bybit": BybitRest(shown), "okx": OkxRest(shown)}
-        self._rest = RestServer(sides, stage)
+        self._rest = RestServer(sides, BinanceArchive(self._tape, plan), stage)
         self.urls: Urls = {}
+        self.archive_urls: Mapping[str, str] = {}
 
     def now_ms(self) -> int:
         """The exchanges' time in Unix milliseconds."""
@@ -88,7 +93,9 @@ class Simulator:
             for task in background:
                 stack.callback(task.cancel)
             self._stack = stack.pop_all()
-        self.urls = _urls(f"ws://{self._options.host}:{ws_port}", f"http://{self._options.host}:{rest_port}")
+        rest = f"http://{self._options.host}:{rest_port}"
+        self.urls = _urls(f"ws://{self._options.host}:{ws_port}", rest)
+        self.archive_urls = {"binance": f"{rest}/binance"}
         return self
 
     async def __aexit__(

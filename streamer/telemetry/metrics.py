@@ -75,6 +75,10 @@ class Metrics:
         self.rest_retries = counter("rest_retries", "REST requests sent again.", "exchange")
         self.rest_weight_used = gauge("rest_weight_used_ratio", "Used part of the pool's limit.", "pool")
         self.rest_throttled = counter("rest_throttled", "Times an exchange told us to slow down.", "pool")
+        self.archive_files = counter(
+            "archive_files", "Files of archives asked for, by what came.", "exchange", "outcome"
+        )
+        self.archive_bytes = counter("archive_bytes", "Bytes of the files taken from archives.", "exchange")
         self.clock_offset = gauge("clock_offset_seconds", "The exchange's time less ours.", "exchange")
         self.loop_lag = gauge("loop_lag_seconds", "How late the event loop wakes.")
         gauge("build_info", "The version that runs.", "version").labels(__version__).set(1)

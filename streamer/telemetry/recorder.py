@@ -14,6 +14,7 @@ from streamer.domain.candle import Candle, Source
 from streamer.domain.interval import Interval
 from streamer.domain.merge import Outcome
 from streamer.domain.series import Series
+from streamer.telemetry.archive_recorder import ArchiveRecorder
 from streamer.telemetry.gap_recorder import GapRecorder
 from streamer.telemetry.metrics import Metrics
 from streamer.telemetry.said import Said
@@ -29,6 +30,7 @@ class Recorder:
     """The facts of one process."""
 
     def __init__(self, metrics: Metrics, logger: FilteringBoundLogger, status: StatusBoard) -> None:
+        self.archive = ArchiveRecorder(metrics, logger)
         self.gaps = GapRecorder(metrics, logger)
         self.spool = SpoolRecorder(metrics, logger)
         self._metrics = metrics

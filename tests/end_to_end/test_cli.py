@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from streamer import __version__
+from streamer.settings.load import load_settings
 from tests.end_to_end.process import clean_environment, command, left_in, service, until
 from tests.end_to_end.world import simulating, write_settings
 from tests.integration.servers import TestDatabase, data_folder
@@ -252,6 +253,7 @@ async def test_a_simulator_is_run_from_the_command_line(tmp_path: Path) -> None:
     async with service("simulate", *arguments, folder=tmp_path) as simulator:
         await until(lambda: simulator.output, "it says where the settings are")
         assert str(file) in simulator.output[0]
+        assert load_settings(file).archive_base("binance") is not None
         listed = await command("symbols", "--config", file, "--json", "--exchange", "bybit", folder=tmp_path)
         assert len(json.loads(listed.output)) > 10
         assert await simulator.stopped() == 0

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
+from streamer.exchanges.binance.archive import archive_of
 from streamer.exchanges.binance.frames import FRAME_KINDS
 from streamer.exchanges.binance.instruments import EXCHANGE
 from streamer.exchanges.binance.rest import INVERSE_REST, LINEAR_REST, SPOT_REST
@@ -31,6 +32,7 @@ BINANCE = ExchangeAdapter(
                 intervals=_SPOT_INTERVALS,
                 stream=STREAM,
                 rest=SPOT_REST,
+                archive=archive_of(Market.SPOT, _SPOT_INTERVALS),
             ),
             Market.LINEAR: MarketFacts(
                 ws_base="wss://fstream.binance.com/market",
@@ -38,6 +40,7 @@ BINANCE = ExchangeAdapter(
                 intervals=_FUTURES_INTERVALS,
                 stream=STREAM,
                 rest=LINEAR_REST,
+                archive=archive_of(Market.LINEAR, _FUTURES_INTERVALS),
             ),
             Market.INVERSE: MarketFacts(
                 ws_base="wss://dstream.binance.com",
@@ -45,6 +48,7 @@ BINANCE = ExchangeAdapter(
                 intervals=_FUTURES_INTERVALS,
                 stream=STREAM,
                 rest=INVERSE_REST,
+                archive=archive_of(Market.INVERSE, _FUTURES_INTERVALS),
             ),
         }
     ),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.domain.gaps import Span, closed_span, missing, windows
+from streamer.domain.gaps import Span, closed_span, joined, missing, windows
 from streamer.domain.interval import Interval
 
 MINUTE = 60_000
@@ -61,3 +61,13 @@ def test_windows_tile_the_span_within_the_limit(given_span: tuple[Interval, Span
 def test_a_closed_span_holds_what_opened_since_and_has_ended(since_ms: int, now_ms: int, expected: Span | None) -> None:
     """The candle that still runs is not in it, nor one that opened before."""
     assert expected == closed_span(Interval.M1, since_ms, now_ms)
+
+
+@given(given_span=spans(), most=st.integers(1, 70))
+def test_neighbours_are_joined_again(given_span: tuple[Interval, Span], most: int) -> None:
+    """What was cut into windows is one run again; a hole of one candle keeps two apart."""
+    interval, span = given_span
+    assert joined(interval, windows(interval, span, most)) == [span]
+    beyond = Span(span.last_ms + 2 * interval.milliseconds, span.last_ms + 9 * interval.milliseconds)
+    assert joined(interval, [span, beyond]) == [span, beyond]
+    assert joined(interval, []) == []

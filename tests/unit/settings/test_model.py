@@ -58,6 +58,25 @@ def test_only_exchanges_that_run_decide_where_we_are() -> None:
     assert everywhere.any_loopback()
 
 
+def test_only_an_exchange_with_an_archive_has_its_address() -> None:
+    """The setting is Binance's; elsewhere it is unknown, and the error names it."""
+    assert Settings().archive_base("binance") == "https://data.binance.vision"
+    assert Settings().archive_base("okx") is None
+    given = Settings.model_validate({"exchanges": {"binance": {"archive_url": "https://mirror.example/vision/"}}})
+    assert given.archive_base("binance") == "https://mirror.example/vision"
+    with pytest.raises(ValidationError, match="archive_url"):
+        Settings.model_validate({"exchanges": {"okx": {"archive_url": "https://mirror.example"}}})
+
+
+def test_real_and_invented_candles_never_meet() -> None:
+    """With a simulator only a simulator's archive is used, and with the exchange only a real one."""
+    urls = {"spot": {"rest": "http://127.0.0.1:1"}}
+    here = "http://127.0.0.1:1/binance"
+    told = [{"urls": urls}, {"archive_url": here}, {"urls": urls, "archive_url": here}]
+    bases = [Settings.model_validate({"exchanges": {"binance": one}}).archive_base("binance") for one in told]
+    assert bases == [None, None, here]
+
+
 def test_the_tree_is_frozen() -> None:
     """Settings are read once."""
     with pytest.raises(ValidationError):

@@ -34,5 +34,6 @@ def test_no_metric_has_a_symbol_label() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     labels = {label for metric in vars(metrics).values() for label in getattr(metric, "_labelnames", ())}
-    assert labels <= {"exchange", "interval", "source", "state", "reason", "kind", "status", "pool", "version", "cause"}
+    closed = {"exchange", "interval", "source", "state", "reason", "kind", "status", "pool", "version", "cause"}
+    assert labels <= closed | {"outcome"}
     assert {"exchange", "interval"} <= labels
