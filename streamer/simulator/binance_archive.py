@@ -95,7 +95,7 @@ class BinanceArchive:
             return None
         end = first + timedelta(days=1) if period == "daily" else (first + timedelta(days=31)).replace(day=1)
         interval, market = INTERVALS.get(spelling), _MARKETS[product]
-        listing = self._tape.catalogue.find("binance", market, symbol)
+        listing = self._tape.catalogue.by_name.get(("binance", market, symbol))
         if listing is None or interval is None or (interval is Interval.S1 and market is not Market.SPOT):
             return None
         if (end + _PUBLISHED_AFTER[period]).timestamp() * 1_000 > now_ms:

@@ -47,7 +47,7 @@ class BinanceRest:
         if name == "time":
             return as_json({"serverTime": question.now_ms})
         if name == "exchangeInfo":
-            listings = self._tape.catalogue.of_market("binance", question.market)
+            listings = self._tape.catalogue.of_market("binance", question.market, question.now_ms)
             wanted = question.params.get("symbol")
             shown = [one for one in listings if wanted in (None, one.native)]
             return (
@@ -67,7 +67,7 @@ class BinanceRest:
             return _error(
                 -1104, f"Not all sent parameters were read; read '{count - 1}' parameter(s) but was sent '{count}'."
             )
-        listing = self._tape.catalogue.find("binance", question.market, question.params["symbol"])
+        listing = self._tape.catalogue.find("binance", question.market, question.params["symbol"], question.now_ms)
         if listing is None:
             return _unknown()
         interval = INTERVALS.get(question.params["interval"])

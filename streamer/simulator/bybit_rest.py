@@ -52,7 +52,7 @@ class BybitRest:
             return _error(question, "Params Error")
 
     def _kline(self, question: Question, market: Market) -> Answer:
-        listing = self._tape.catalogue.find("bybit", market, question.params.get("symbol", ""))
+        listing = self._tape.catalogue.find("bybit", market, question.params.get("symbol", ""), question.now_ms)
         interval = INTERVALS.get(question.params.get("interval", ""))
         if listing is None:
             return _error(question, "params error: Symbol Invalid")
@@ -82,7 +82,7 @@ class BybitRest:
         return _envelope(question, {"symbol": listing.native, "category": market.value, "list": values})
 
     def _instruments(self, question: Question, market: Market) -> Answer:
-        listings = self._tape.catalogue.of_market("bybit", market)
+        listings = self._tape.catalogue.of_market("bybit", market, question.now_ms)
         wanted, status = question.params.get("symbol"), question.params.get("status", "Trading")
         shown = [one for one in listings if one.native == wanted or (not wanted and _STATUS[one.status] == status)]
         if market is Market.SPOT:  # not paged, and without a cursor

@@ -10,11 +10,14 @@ from datetime import UTC, datetime, timedelta
 from math import ceil, log10
 
 from streamer.domain.instrument import Kind, Market, Status
+from streamer.simulator.faults import Fault, FaultKind
 from streamer.simulator.listing import Emptiness, Listing
 from streamer.simulator.naming import native
 from streamer.simulator.options import SimulatorOptions
 
 DAY_MS = 86_400_000
+MINUTE_MS = 60_000
+_FOREVER_MS = 1 << 50
 _SPOT = (Market.SPOT, Kind.SPOT)
 _LINEAR_PERPETUAL, _LINEAR_DATED = (Market.LINEAR, Kind.PERPETUAL), (Market.LINEAR, Kind.DATED)
 _INVERSE_PERPETUAL, _INVERSE_DATED = (Market.INVERSE, Kind.PERPETUAL), (Market.INVERSE, Kind.DATED)
@@ -45,13 +48,18 @@ class Catalogue:
         kept = tuple(listings)
         return cls(kept, {(one.exchange, one.market, one.native): one for one in kept})
 
-    def find(self, exchange: str, market: Market, native_symbol: str) -> Listing | None:
-        """The listing of that native symbol, or None."""
-        return self.by_name.get((exchange, market, native_symbol))
+    def find(self, exchange: str, market: Market, native_symbol: str, now_ms: int) -> Listing | None:
+        """The listing of that native symbol, or None while the exchange has none."""
+        found = self.by_name.get((exchange, market, native_symbol))
+        return found if found is not None and found.is_known(now_ms) else None
 
-    def of_market(self, exchange: str, market: Market) -> list[Listing]:
-        """All listings of one market."""
-        return [one for one in self.listings if one.exchange == exchange and one.market is market]
+    def of_market(self, exchange: str, market: Market, now_ms: int) -> list[Listing]:
+        """What one market lists at ``now_ms``, as its list describes it then."""
+        return [
+            replace(one, status=Status.HALTED) if one.is_paused(now_ms) else one
+            for one in self.listings
+            if one.exchange == exchange and one.market is market and one.is_known(now_ms)
+        ]
 
 
 def invent(options: SimulatorOptions, now_ms: int) -> Catalogue:
@@ -63,7 +71,24 @@ def invent(options: SimulatorOptions, now_ms: int) -> Catalogue:
         named = list(_named(exchange, expiry_ms, listed_ms + DAY_MS))
         named += _synthetic(exchange, options.symbols - len(named), options.thin_share)
         listings += [replace(one, seed=options.seed, listed_ms=listed_ms) for one in named]
-    return Catalogue.of(listings)
+    return Catalogue.of(_changed(one, options.faults, now_ms) for one in listings)
+
+
+def _changed(listing: Listing, faults: Iterable[Fault], start_ms: int) -> Listing:
+    """The listing as the script of faults lets it begin, pause and end, at whole minutes."""
+    for fault in faults:
+        if not fault.concerns(listing.exchange, listing.market, listing.native):
+            continue
+        at_ms = start_ms + int(fault.at_s * 1_000)
+        at_ms -= at_ms % MINUTE_MS
+        if fault.kind is FaultKind.LISTED:
+            listing = replace(listing, listed_ms=at_ms)
+        elif fault.kind is FaultKind.DELISTED:
+            listing = replace(listing, delisted_ms=at_ms)
+        elif fault.kind is FaultKind.HALTED:
+            lasts_ms = _FOREVER_MS if fault.for_s is None else int(fault.for_s * 1_000)
+            listing = replace(listing, halts=(*listing.halts, (at_ms, at_ms + lasts_ms)))
+    return listing
 
 
 def _named(exchange: str, expiry_ms: int, halted_ms: int) -> Iterator[Listing]:

@@ -29,6 +29,9 @@ On REST, while it lasts: ``rate_limit``, ``wrong_rest`` (volumes not final), ``r
 proxy's page), ``geoblock``, ``clock_off`` (the time endpoint is wrong).
 
 On Binance's archive, while it lasts: ``archive_damaged`` (files differ from their checksums), ``archive_missing``.
+
+On the market itself: ``listed`` (the instruments come into being then), ``delisted`` (they end and are unknown from
+then on), ``halted`` (no candles while it lasts, and the list says so).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -73,6 +76,9 @@ class FaultKind(StrEnum):
     REST_HTML = "rest_html"
     GEOBLOCK = "geoblock"
     CLOCK_OFF = "clock_off"
+    LISTED = "listed"
+    DELISTED = "delisted"
+    HALTED = "halted"
     ARCHIVE_DAMAGED = "archive_damaged"
     ARCHIVE_MISSING = "archive_missing"
 

@@ -55,7 +55,8 @@ class Listing:
 
     ``tick`` and ``lot`` are in units of the last decimal. One contract is worth ``size`` / 10**``size_decimals``: coins
     in a linear market, dollars in an inverse one; 1 where the exchange counts coins or dollars. ``quiet`` of 256
-    minutes have no trade. ``halted_ms`` is when trading stopped.
+    minutes have no trade. ``halted_ms`` is when trading stopped, ``halts`` are [from, to) when it paused; from
+    ``delisted_ms`` on nobody knows it.
     """
 
     exchange: str
@@ -79,9 +80,19 @@ class Listing:
     emptiness: Emptiness = Emptiness.FLAT
     listed_ms: int = 0
     halted_ms: int | None = None
+    halts: tuple[tuple[int, int], ...] = ()
+    delisted_ms: int | None = None
     expiry_ms: int | None = None
     family: str = ""
     seed: int = field(default=0, repr=False)
+
+    def is_known(self, now_ms: int) -> bool:
+        """Whether the exchange lists it at ``now_ms``."""
+        return self.listed_ms <= now_ms and (self.delisted_ms is None or now_ms < self.delisted_ms)
+
+    def is_paused(self, now_ms: int) -> bool:
+        """Whether it has no candle then."""
+        return any(first_ms <= now_ms < end_ms for first_ms, end_ms in self.halts)
 
     @cached_property
     def salt(self) -> int:

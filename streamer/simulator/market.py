@@ -28,7 +28,7 @@ def existing(listing: Listing, first_ms: int, last_ms: int) -> tuple[int, int]:
     """The part of a span of open times in which the listing is traded; empty (first > last) when there is none."""
     if listing.status is Status.PRELAUNCH:
         return 1, 0
-    ends = [end for end in (listing.halted_ms, listing.expiry_ms) if end is not None]
+    ends = [end for end in (listing.halted_ms, listing.expiry_ms, listing.delisted_ms) if end is not None]
     return max(first_ms, listing.listed_ms), min([last_ms, *(end - MINUTE_MS for end in ends)])
 
 
@@ -41,6 +41,8 @@ def minutes(listing: Listing, first_ms: int, last_ms: int) -> Iterator[Row]:
     previous = _close_before(listing, first)
     salt, quiet = listing.salt, listing.quiet
     for minute in range(first, last + 1):
+        if listing.halts and listing.is_paused(minute * MINUTE_MS):
+            continue
         bits = word(salt, minute)
         if quiet and bits & 0xFF < quiet and minute % _ALWAYS_TRADES:
             yield Row(minute * MINUTE_MS, previous, previous, previous, previous, 0, 0, 0, 0, 0, -1, -1)

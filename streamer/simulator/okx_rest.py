@@ -55,7 +55,11 @@ class OkxRest:
         interval = INTERVALS.get(question.params.get("bar", "1m"))
         if interval is None or (interval is Interval.S1 and not history):
             return _error("51000", "Parameter bar error")
-        found = [one for market in Market if (one := self._tape.catalogue.find("okx", market, native)) is not None]
+        found = [
+            one
+            for market in Market
+            if (one := self._tape.catalogue.find("okx", market, native, question.now_ms)) is not None
+        ]
         if not found:
             return _error("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.", status=200)
         rows = self._rows(question, found[0], interval, history=history)
@@ -84,7 +88,10 @@ class OkxRest:
             return _error("51000", "Parameter instType error")
         wanted = question.params.get("instId")
         listings = [
-            one for market in Market for one in self._tape.catalogue.of_market("okx", market) if one.kind is kind
+            one
+            for market in Market
+            for one in self._tape.catalogue.of_market("okx", market, question.now_ms)
+            if one.kind is kind
         ]
         return _envelope([_instrument(one) for one in listings if wanted in (None, one.native)])
 

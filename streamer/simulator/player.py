@@ -109,6 +109,8 @@ class Player:
     def _send(self, frame: RecordedFrame) -> None:
         reached = [peer for peer in list(self._subscribers[frame.candles[0].topic]) if peer.send(frame.text)]
         for candle in frame.candles if reached else ():
-            listing = self._recording.catalogue.find(self._recording.exchange, self._recording.market, candle.symbol)
+            listing = self._recording.catalogue.by_name.get(
+                (self._recording.exchange, self._recording.market, candle.symbol)
+            )
             if candle.closed and listing is not None:
                 self._ledger.sent(listing, candle.interval, candle.open_ms)

@@ -207,6 +207,6 @@ class WsServer:
         def lookup(market: Market, native: str) -> Listing | None:
             if self._plan.active(FaultKind.REFUSE_SYMBOL, door.exchange, market, native):
                 return None
-            return self._catalogue.find(door.exchange, market, native)
+            return self._catalogue.find(door.exchange, market, native, self._stage.now_ms())
 
         return lookup

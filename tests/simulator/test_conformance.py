@@ -33,17 +33,17 @@ OKX = '{"op":"subscribe","args":[{"channel":"candle1m","instId":"%s"}]}'
 
 def binance(market: Market, path: str) -> Conversation:
     """A conversation with Binance."""
-    return BinanceConversation(market, path, "", partial(CATALOGUE.find, "binance"))
+    return BinanceConversation(market, path, "", partial(CATALOGUE.find, "binance", now_ms=NOW_MS))
 
 
 def bybit(market: Market) -> Conversation:
     """A conversation with Bybit."""
-    return BybitConversation(market, partial(CATALOGUE.find, "bybit"), "c")
+    return BybitConversation(market, partial(CATALOGUE.find, "bybit", now_ms=NOW_MS), "c")
 
 
 def okx() -> Conversation:
     """A conversation with OKX."""
-    return OkxConversation(partial(CATALOGUE.find, "okx"), "a4d3ae55")
+    return OkxConversation(partial(CATALOGUE.find, "okx", now_ms=NOW_MS), "a4d3ae55")
 
 
 SESSIONS: dict[str, tuple[Callable[[], Conversation], str]] = {

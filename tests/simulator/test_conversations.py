@@ -13,14 +13,14 @@ from streamer.simulator.bybit_stream import BybitConversation
 from streamer.simulator.conversation import Action, Close, Lookup, Send, Subscribe, Unsubscribe
 from streamer.simulator.listing import Row
 from streamer.simulator.okx_stream import OkxConversation
-from tests.simulator.markets import catalogue
+from tests.simulator.markets import NOW_MS, catalogue
 
 CATALOGUE = catalogue()
 
 
 def lookup_of(exchange: str) -> Lookup:
     """The listings of an exchange."""
-    return lambda market, native: CATALOGUE.find(exchange, market, native)
+    return lambda market, native: CATALOGUE.find(exchange, market, native, NOW_MS)
 
 
 def binance(
