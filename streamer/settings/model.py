@@ -207,6 +207,9 @@ class Settings(BaseModel):
     shutdown_seconds: Number = Field(
         20.0, gt=0, allow_inf_nan=False, description="time to store what is held when stopping"
     )
+    listings_every: Duration = Field(
+        timedelta(hours=1), ge=timedelta(minutes=1), description="how often instrument lists are read again"
+    )
     clock_rate: Number = Field(
         1.0, gt=0, allow_inf_nan=False, description="hidden: how fast time runs, against simulators only"
     )

@@ -79,6 +79,7 @@ class Metrics:
             "archive_files", "Files of archives asked for, by what came.", "exchange", "outcome"
         )
         self.archive_bytes = counter("archive_bytes", "Bytes of the files taken from archives.", "exchange")
+        self.listings = counter("listings", "Series that a new instrument list brought or took.", "exchange", "change")
         self.clock_offset = gauge("clock_offset_seconds", "The exchange's time less ours.", "exchange")
         self.loop_lag = gauge("loop_lag_seconds", "How late the event loop wakes.")
         gauge("build_info", "The version that runs.", "version").labels(__version__).set(1)

@@ -16,6 +16,7 @@ from streamer.domain.merge import Outcome
 from streamer.domain.series import Series
 from streamer.telemetry.archive_recorder import ArchiveRecorder
 from streamer.telemetry.gap_recorder import GapRecorder
+from streamer.telemetry.listing_recorder import ListingRecorder
 from streamer.telemetry.metrics import Metrics
 from streamer.telemetry.said import Said
 from streamer.telemetry.spool_recorder import SpoolRecorder
@@ -32,6 +33,7 @@ class Recorder:
     def __init__(self, metrics: Metrics, logger: FilteringBoundLogger, status: StatusBoard) -> None:
         self.archive = ArchiveRecorder(metrics, logger)
         self.gaps = GapRecorder(metrics, logger)
+        self.listing = ListingRecorder(metrics, logger)
         self.spool = SpoolRecorder(metrics, logger)
         self._metrics = metrics
         self._log = logger

@@ -62,7 +62,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, timedelta):
-        return f"{value // timedelta(days=1)}d"
+        days, rest = divmod(value, timedelta(days=1))
+        return f"{days}d" if not rest else f"{value // timedelta(hours=1)}h"
     if isinstance(value, tuple):
         return ", ".join(str(part) for part in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -35,5 +35,5 @@ def test_no_metric_has_a_symbol_label() -> None:
     metrics = Metrics(registry)
     labels = {label for metric in vars(metrics).values() for label in getattr(metric, "_labelnames", ())}
     closed = {"exchange", "interval", "source", "state", "reason", "kind", "status", "pool", "version", "cause"}
-    assert labels <= closed | {"outcome"}
+    assert labels <= closed | {"outcome", "change"}
     assert {"exchange", "interval"} <= labels
