@@ -1,14 +1,15 @@
 """One long life of the service among troubles, judged by the oracle at the end: does it lose candles, does it grow?
 
 ``--hours`` are of the simulator's time; at rate 60 a day takes 24 minutes. Troubles strike the exchanges and the
-database, never the process, so that memory at the start and the end is that of one process. Exit code 1 when the oracle
-is not content, naming the seed.
+database, never the process, so that memory at the start, after ten minutes and at the end is that of one process. Exit
+code 1 when the oracle is not content, naming the seed.
 """
 
 import argparse
 import asyncio
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.databases import reachable_folder
@@ -16,6 +17,8 @@ from benchmarks.faults import keep_log
 from streamer.timing.clock import SystemClock
 from tests.end_to_end.faulting import soak
 from tests.end_to_end.playing import RATE, play
+
+_SAMPLES = 40
 
 
 async def _run(options: argparse.Namespace) -> int:
@@ -29,10 +32,17 @@ async def _run(options: argparse.Namespace) -> int:
     with reachable_folder() as folder:
         outcome = await play(schedule, folder, rate=options.rate, installation=options.installation)
     print(f"{outcome.report()}; took {clock.monotonic() - began_at:.0f} s")
+    print("memory in MB by minute:", _thinned(outcome.tally.memory))
     for sentence in outcome.wrong:
         print(f"WRONG with seed {schedule.seed}: {sentence}")
     keep_log(options.logs, 1, outcome)
     return 1 if outcome.wrong else 0
+
+
+def _thinned(memory: Sequence[tuple[float, float]]) -> str:
+    """At most so many samples that they fit on a few lines, the last one among them."""
+    step = len(memory) // _SAMPLES + 1
+    return ", ".join(f"{since_s / 60:.0f}: {mb:.1f}" for since_s, mb in reversed(memory[::-1][::step]))
 
 
 def _arguments() -> argparse.Namespace:

@@ -56,6 +56,7 @@ class Database:
         else:
             Pool(PoolOptions(url=settings.database_url))
         self._pool: Pool | None = None
+        self._writer: Writer | None = None
         self._ledger: Ledger | None = None
 
     async def open(self) -> None:
@@ -146,7 +147,9 @@ class Database:
 
     async def write(self, batch: Sequence[Delivery]) -> WriteReport:
         """Write a batch, as the store's writer does."""
-        return await Writer(self.pool, self._clock).write(batch)
+        if self._writer is None:
+            self._writer = Writer(self.pool, self._clock)  # which reads its statements
+        return await self._writer.write(batch)
 
     async def newest(self, series: Sequence[Series], ended_by: datetime) -> Mapping[Series, datetime]:
         """The newest stored open time of each series, of candles that ended by then."""

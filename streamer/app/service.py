@@ -19,6 +19,7 @@ from streamer.app.database import Database, database_of
 from streamer.app.exchange import ExchangeService, Shared
 from streamer.app.http import make_application, serve
 from streamer.app.lag import watch_loop
+from streamer.app.memory import keep_trimmed, set_aside_imports
 from streamer.app.outlet import Outlet
 from streamer.app.signals import Stop, listen_for_stop
 from streamer.domain.candle import Delivery
@@ -78,6 +79,7 @@ class Service:
             ConfigurationError, StartError: before or while starting; what was started is stopped.
         """
         with listen_for_stop() as stop:
+            set_aside_imports()
             try:
                 unsaved = await self._run(stop)
             except asyncio.CancelledError:
@@ -150,6 +152,7 @@ class Service:
                     database.bring_up(self._mark),
                     database.keep_rollups(),
                     watch_loop(self._clock, self._recorder),
+                    keep_trimmed(self._clock),
                     count_gaps(database, list(by_name), self._clock, self._recorder),
                     self._outlet.account_for_losses(database),
                 )

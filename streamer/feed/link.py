@@ -49,8 +49,9 @@ class Link:
         try:
             await self._converse()
         except FeedError as error:
-            self.cause = self.cause or error
+            self.cause = self.cause or error.with_traceback(None)  # whose frames know this link
         finally:
+            self._runner = None  # it knows us
             self.ready.set()
             self.unwanted.set()
 

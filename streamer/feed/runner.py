@@ -51,21 +51,23 @@ class Runner:
             FeedError: always, with the reason.
         """
         try:
-            await self._converse()
+            raise await self._converse()
         except (FeedError, asyncio.CancelledError):
             await self._part()
             raise
 
-    async def _converse(self) -> None:
+    async def _converse(self) -> FeedError:
+        """Why it ended. Not raised here: the error would have the group in its context, which has the error."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._receive())
                 tasks.create_task(self._attend())
         except BaseExceptionGroup as group:  # not except*: before Python 3.11.4 it wraps what is raised in it anew
-            ours, others = group.split(FeedError)
-            if ours is None or others is not None:
+            error = _alone(group)
+            if error is None:
                 raise
-            raise _first(ours) from None
+            return error
+        raise AssertionError("both tasks go on until one of them fails")
 
     async def _part(self) -> None:
         """Close, and tell every frame that still comes before the peer's answer: two seconds at most."""
@@ -103,6 +105,22 @@ class Runner:
                 continue
 
 
+def _alone(group: BaseExceptionGroup[BaseException]) -> FeedError | None:
+    """The first error of a group that has no others than ours, else None.
+
+    Neither keeps its traceback, whose frames hold the conversation and the group itself: such a circle waits for
+    Python's collector, which comes seldom.
+    """
+    ours, others = group.split(FeedError)
+    if ours is None or others is not None:
+        return None
+    group.__traceback__ = None
+    return _first(ours)
+
+
 def _first(group: BaseExceptionGroup[FeedError]) -> FeedError:
     error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    if isinstance(error, BaseExceptionGroup):
+        return _first(error)
+    error.__traceback__ = None
+    return error

@@ -9,6 +9,7 @@ what each exchange wants), and frames left as bytes, so that one frame of bad UT
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
@@ -34,6 +35,19 @@ _CONNECT_ERRORS = (
     ValueError,  # a port or a host name that cannot be
     ImportError,  # a SOCKS proxy in the environment, and no library for it
 )
+
+
+class _ObservedConnection(ClientConnection):
+    """Tells of control frames, which the library answers by itself and does not show."""
+
+    def __init__(self, on_control: Callable[[], None], *given: Any, **options: Any) -> None:
+        self._on_control = on_control
+        super().__init__(*given, **options)
+
+    def process_event(self, event: object) -> None:
+        if getattr(event, "opcode", None) in _CONTROL:
+            self._on_control()
+        super().process_event(event)  # type: ignore[arg-type]  # the library's Event is a private alias
 
 
 class _Socket:
@@ -64,13 +78,8 @@ def make_connector(clock: Clock) -> Connector:
 
     @asynccontextmanager
     async def open_connection(url: str, on_control: Callable[[], None]) -> AsyncIterator[Connection]:
-        class ObservedConnection(ClientConnection):
-            """Tells of control frames, which the library answers by itself and does not show."""
-
-            def process_event(self, event: object) -> None:
-                if getattr(event, "opcode", None) in _CONTROL:
-                    on_control()
-                super().process_event(event)  # type: ignore[arg-type]  # the library's Event is a private alias
+        def observed(*given: Any, **options: Any) -> _ObservedConnection:
+            return _ObservedConnection(on_control, *given, **options)
 
         try:
             client = await connect(
@@ -83,7 +92,7 @@ def make_connector(clock: Clock) -> Connector:
                 max_size=_MOST_FRAME_BYTES,
                 max_queue=_QUEUE_FRAMES,
                 proxy=None if is_loopback(url) else True,
-                create_connection=ObservedConnection,
+                create_connection=observed,  # type: ignore[arg-type]  # it is only called, never asked for its bases
             )
         except _CONNECT_ERRORS as error:
             raise ConnectFailed(_why_not(url, error)) from error

@@ -18,6 +18,7 @@ are absolute: a chatty feed does not postpone them. A topic that stays unanswere
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 
 from streamer.domain.errors import MalformedFrame
 from streamer.domain.events import (
@@ -51,20 +52,16 @@ class FeedSession:
         self._stream = stream
         self._subscriptions = {subscription.topic: subscription for subscription in subscriptions}
         self._topics = {subscription.series: topic for topic, subscription in self._subscriptions.items()}
-        self._number = 0
+        next_number = count(1).__next__  # no method of ours: an ended session goes at once, without the collector
         series = {topic: subscription.series for topic, subscription in self._subscriptions.items()}
-        self._requests = Requests(stream, series, self._next_number, now_at)
+        self._requests = Requests(stream, series, next_number, now_at)
         self._unsettled, self._refused = self._requests.unsettled, self._requests.refused
-        self._pulse = Pulse(stream.heartbeat, self._next_number, now_at)
+        self._pulse = Pulse(stream.heartbeat, next_number, now_at)
         self._opened_at = now_at
         self._heard_at: dict[Series, float] = {}
         self._closed_ms: dict[Series, int] = {}
         self._proven = False  # a candle frame was seen, or a minute lived
         self.changed = True  # due_at(), settled or healthy may have changed; the pump clears this
-
-    def _next_number(self) -> int:
-        self._number += 1
-        return self._number
 
     # ------------------------------------------------------------ asked
 

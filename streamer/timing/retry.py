@@ -66,6 +66,18 @@ async def keep_trying(
             failures += 1
             if attempts is not None and failures >= attempts:
                 raise
+            _forget_frames(cause)
             wait = Wait(failures, next(delays), cause)
         before_wait(wait)
         await clock.sleep(wait.delay_s)
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Take the tracebacks from an error and all that led to it.
+
+    Libraries' frames often hold the error themselves: such a circle, with its sockets and TLS contexts, waits for
+    Python's collector, which comes seldom, and a night without a network makes many of them.
+    """
+    while error is not None and error.__traceback__ is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__

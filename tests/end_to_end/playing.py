@@ -55,6 +55,7 @@ class Outcome:
         """The figures, in a few lines."""
         tally, verdict = self.tally, self.verdict
         gaps = ", ".join(f"{count} {status}" for status, count in sorted(self.gaps.items())) or "none"
+        growth = f", {tally.last_mb / warm_mb - 1:+.1%} since minute ten" if (warm_mb := tally.warm_mb) else ""
         return (
             f"{len(self.schedule.troubles)} troubles; candles: {verdict.owed} owed, {self.stored} stored,"
             f" {len(verdict.missing)} missing, the last mark {max(0, verdict.behind_ms) / MINUTE_MS:.0f} min behind;"
@@ -62,7 +63,8 @@ class Outcome:
             f" {tally.total('candles_dropped'):.0f} given up; gaps: {gaps};"
             f" {tally.total('ws_reconnects'):.0f} reconnects, {tally.starts} starts;"
             f" REST: {tally.total('rest_requests'):.0f} requests,"
-            f" at most {tally.most_weight:.0%} of a pool; memory {tally.first_mb:.0f} to {tally.last_mb:.0f} MB;"
+            f" at most {tally.most_weight:.0%} of a pool;"
+            f" memory {tally.first_mb:.1f} to {tally.last_mb:.1f} MB{growth};"
             f" whole {self.settled_s / 60:.1f} min after the last trouble"
         )
 

@@ -24,13 +24,17 @@ _LOOK_EVERY_S = 1.0  # of real time
 _ANSWERS_S = 2.0
 _STOPS_S = 40.0
 _BUSY = 60.0  # seconds of the simulator between two looks
+_WARM_S = 600.0  # of the simulator: by then every part of the process has worked
 
 Pause = Callable[[], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counters over all lives, the heaviest use of a REST pool that was seen, and memory at the start and the end."""
+    """Counters over all lives, the heaviest use of a REST pool that was seen, and memory at the start and the end.
+
+    ``memory`` are pairs: seconds of the simulator since the start, and the megabytes that were resident then.
+    """
 
     starts: int = 0
     ended: Counter[str] = field(default_factory=Counter)
@@ -38,6 +42,12 @@ class Tally:
     most_weight: float = 0.0
     first_mb: float = 0.0
     last_mb: float = 0.0
+    memory: list[tuple[float, float]] = field(default_factory=list)
+
+    @property
+    def warm_mb(self) -> float:
+        """Memory after ten minutes; 0 if it did not last so long."""
+        return next((mb for since_s, mb in self.memory if since_s >= _WARM_S), 0.0)
 
     def total(self, name: str) -> float:
         """A counter over all lives, as far as they were looked at."""
@@ -119,9 +129,12 @@ class Subject:
             await self.start()
 
     async def watch(self, clock: Clock) -> None:
-        """Look at its metrics now and then, until cancelled."""
+        """Look at its metrics and its memory now and then, until cancelled."""
+        began_at = clock.monotonic()
         while True:
             await self._look()
+            if self.tally.last_mb:
+                self.tally.memory.append((clock.monotonic() - began_at, self.tally.last_mb))
             await SystemClock().sleep(max(_LOOK_EVERY_S, clock.real_seconds(_BUSY)))
 
     async def _look(self) -> None:

@@ -72,7 +72,7 @@ class ScriptedConnection:
     sent: list[str | Ping] = field(default_factory=list)
     closed: bool = False
     _next: int = 0
-    _ended: FeedError | None = None
+    _ended: bool = False
     _closing: bool = False
     _lingers: bool = False
     _answers: bool = True
@@ -81,7 +81,7 @@ class ScriptedConnection:
 
     async def send(self, message: str | Ping) -> None:
         """Remember the message; fails once the connection has ended."""
-        if self._ended is not None:
+        if self._ended:
             raise ConnectionLost("the peer is gone")
         self.sent.append(message)
         self._changed.set()
@@ -118,7 +118,7 @@ class ScriptedConnection:
         """Say goodbye; return when the peer has answered and the script is over."""
         self._closing = True
         self._changed.set()
-        await self._until(lambda: self._ended is not None)
+        await self._until(lambda: self._ended)
 
     async def _wait_for(self, messages: int) -> None:
         await self._until(lambda: len(self.sent) >= messages or self._closing)
@@ -141,7 +141,7 @@ class ScriptedConnection:
             raise self._end(ConnectionLost("closed", 1000))
 
     def _end(self, error: FeedError) -> FeedError:
-        self._ended = self._ended or error
+        self._ended = True
         self._changed.set()
         return error
 

@@ -143,3 +143,20 @@ async def test_a_cancelled_operation_is_not_tried_again() -> None:
         await task
     await clock.advance(100.0)
     assert len(calls) == 1
+
+
+async def test_what_a_failure_held_is_let_go_of_before_the_wait() -> None:
+    """Neither the error nor what led to it keeps frames, which a library may have tied into a circle with it."""
+    clock, waits = FakeClock(), list[Wait]()
+
+    async def fail(_: Health) -> str:
+        try:
+            return await Script(Bug())(Health())
+        except Bug as bug:
+            raise Trouble from bug
+
+    with pytest.raises(Trouble):
+        await clock.finish(attempt_forever(fail, clock, waits.append, attempts=2))
+    [wait] = waits
+    assert isinstance(wait.cause.__cause__, Bug)
+    assert (wait.cause.__traceback__, wait.cause.__cause__.__traceback__) == (None, None)
