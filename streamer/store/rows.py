@@ -2,20 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from streamer.domain.candle import Candle, Delivery
+from streamer.domain.candle import Delivery
 from streamer.domain.interval import Interval
+from streamer.domain.series import Series
 
 COLUMNS = (
     "exchange", "symbol", "interval", "open_time", "open", "high", "low", "close", "volume",
     "quote_volume", "trades", "taker_buy_volume", "taker_buy_quote_volume", "source", "received_at",
 )  # fmt: skip
-_KEY_COLUMNS = 4
 _HOUR = timedelta(hours=1)
 
 Key = tuple[str, str, str, datetime]
-Row = tuple[object, ...]
+Row = tuple[Any, ...]  # a value for each of COLUMNS
+_key_in = itemgetter(0, 1, 2, 3)
 
 
 class Hours(NamedTuple):
@@ -36,18 +39,25 @@ def key_of(delivery: Delivery) -> Key:
 
 def rows_of(deliveries: Iterable[Delivery]) -> list[Row]:
     """The rows, sorted by key, so that two writers lock in one order and the index is written in its own."""
-    rows = [(*key_of(delivery), *_values(delivery)) for delivery in deliveries]
-    rows.sort(key=lambda row: row[:_KEY_COLUMNS])
+    spelled: dict[Series, tuple[str, str, str]] = {}  # an enum's value costs as much as half a row
+    rows: list[Row] = []
+    for delivery in deliveries:
+        c = delivery.candle
+        series = spelled.get(c.series)
+        if series is None:
+            series = spelled[c.series] = (c.series.exchange, c.series.symbol, c.series.interval.value)
+        rows.append((
+            *series, c.open_time, c.open, c.high, c.low, c.close, c.volume,
+            c.quote_volume, c.trades, c.taker_buy_volume, c.taker_buy_quote_volume,
+            delivery.source.value, delivery.received_time,
+        ))  # fmt: skip
+    rows.sort(key=_key_in)
     return rows
 
 
-def _values(delivery: Delivery) -> Row:
-    c = delivery.candle
-    return (
-        c.open, c.high, c.low, c.close, c.volume,
-        c.quote_volume, c.trades, c.taker_buy_volume, c.taker_buy_quote_volume,
-        delivery.source.value, delivery.received_time,
-    )  # fmt: skip
+def has_repeats(rows: Sequence[Row]) -> bool:
+    """Whether a key comes twice in rows that are sorted by key."""
+    return any(before[3] == after[3] and before[:3] == after[:3] for before, after in pairwise(rows))
 
 
 def rounds_of(batch: Sequence[Delivery]) -> list[list[int]]:
@@ -64,14 +74,27 @@ def rounds_of(batch: Sequence[Delivery]) -> list[list[int]]:
     return rounds
 
 
-def hours_of(candles: Iterable[Candle]) -> list[Hours]:
-    """The hours whose rollups these candles change: only 1m candles do. Sorted; runs neither touch nor overlap."""
-    touched = {
-        (candle.series.exchange, candle.series.symbol, candle.open_time.replace(minute=0, second=0, microsecond=0))
-        for candle in candles
-        if candle.series.interval is Interval.M1
-    }
-    return join_hours(Hours(exchange, symbol, hour, hour) for exchange, symbol, hour in touched)
+def hours_of(rows: Iterable[Row]) -> list[Hours]:
+    """The hours whose rollups these rows change: only 1m candles do. Sorted; runs neither touch nor overlap.
+
+    ``rows`` are sorted by key, so that one pass is enough.
+    """
+    hours: list[Hours] = []
+    hour_of: dict[datetime, datetime] = {}  # of a batch most rows share a minute
+    last: Hours | None = None
+    for exchange, symbol, interval, open_time, *_ in rows:
+        if interval != Interval.M1:
+            continue
+        hour = hour_of.get(open_time)
+        if hour is None:
+            hour = hour_of[open_time] = open_time.replace(minute=0, second=0, microsecond=0)
+        if last is not None and last.symbol == symbol and last.exchange == exchange and hour <= last.last + _HOUR:
+            if hour != last.last:
+                last = hours[-1] = Hours(exchange, symbol, last.first, hour)
+        else:
+            last = Hours(exchange, symbol, hour, hour)
+            hours.append(last)
+    return hours
 
 
 def join_hours(runs: Iterable[Hours], step: timedelta = _HOUR) -> list[Hours]:

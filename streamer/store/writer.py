@@ -14,7 +14,7 @@ from streamer.domain.merge import Outcome
 from streamer.store.contract import Rejection, WriteReport, Written
 from streamer.store.faults import encoding
 from streamer.store.pool import Connection, Pool
-from streamer.store.rows import COLUMNS, hours_of, key_of, rounds_of, rows_of
+from streamer.store.rows import COLUMNS, Row, has_repeats, hours_of, key_of, rounds_of, rows_of
 from streamer.store.statements import query
 from streamer.timing.clock import Clock, now
 
@@ -74,15 +74,16 @@ class Writer:
         Raises:
             RowsRefused: the content of some row; nothing of the part is stored.
         """
-        rounds = rounds_of(part)
+        rows = rows_of(part)
         async with self._pool.connection() as connection:
-            if len(rounds) == 1:
+            if not has_repeats(rows):
                 try:
-                    await self._copy(connection, part)
+                    await self._copy(connection, rows)
                 except asyncpg.UniqueViolationError:
                     pass  # the constraint's name is the chunk's, so it says nothing
                 else:
                     return [Outcome.INSERTED] * len(part)
+            rounds = rounds_of(part)
             for _ in range(_MERGE_ATTEMPTS):
                 try:
                     return await self._merge(connection, part, rounds)
@@ -90,11 +91,11 @@ class Writer:
                     continue
         raise StoreUnavailable(f"{self._pool.where}: other sessions keep inserting the same candles")
 
-    async def _copy(self, connection: Connection, part: Sequence[Delivery]) -> None:
+    async def _copy(self, connection: Connection, rows: Sequence[Row]) -> None:
         async with connection.transaction():
             with encoding():
-                await connection.copy_records_to_table("klines", records=rows_of(part), columns=COLUMNS)
-            await self._note(connection, part)
+                await connection.copy_records_to_table("klines", records=rows, columns=COLUMNS)
+            await self._note(connection, rows)
 
     async def _merge(
         self, connection: Connection, part: Sequence[Delivery], rounds: Sequence[Sequence[int]]
@@ -117,11 +118,11 @@ class Writer:
                     exchange, symbol, interval, open_time = key
                     outcomes[position_of[exchange, symbol, interval, open_time]] = Outcome(outcome)
             changed = [delivery for delivery, outcome in zip(part, outcomes, strict=True) if outcome in _CHANGES]
-            await self._note(connection, changed)
+            await self._note(connection, rows_of(changed))
         return outcomes
 
-    async def _note(self, connection: Connection, changed: Sequence[Delivery]) -> None:
+    async def _note(self, connection: Connection, changed: Sequence[Row]) -> None:
         """Note the hours that changed, in the transaction that changed them."""
-        hours = hours_of(delivery.candle for delivery in changed)
+        hours = hours_of(changed)
         if hours:
             await connection.execute(self._note_windows, *map(list, zip(*hours, strict=True)), now(self._clock))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from streamer.domain.candle import Delivery, Source, make_candle
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
-from streamer.store.rows import COLUMNS, Hours, hours_of, join_hours, key_of, rounds_of, rows_of
+from streamer.store.rows import COLUMNS, Hours, has_repeats, hours_of, join_hours, key_of, rounds_of, rows_of
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -33,6 +33,12 @@ def test_rows_are_sorted_by_key(batch: list[Delivery]) -> None:
 
 
 @given(st.lists(deliveries()))
+def test_a_key_that_comes_twice_is_seen(batch: list[Delivery]) -> None:
+    """Such a batch must not be copied straight."""
+    assert has_repeats(rows_of(batch)) == (len({key_of(delivery) for delivery in batch}) < len(batch))
+
+
+@given(st.lists(deliveries()))
 def test_rounds_hold_each_key_once_and_in_order(batch: list[Delivery]) -> None:
     """Every position is in one round; of one key, the earlier arrival is in the earlier round."""
     rounds = rounds_of(batch)
@@ -49,7 +55,7 @@ def test_rounds_hold_each_key_once_and_in_order(batch: list[Delivery]) -> None:
 @given(st.lists(deliveries()))
 def test_hours_cover_exactly_the_changed_minutes(batch: list[Delivery]) -> None:
     """Every hour of a 1m candle is covered, none that touches another run is apart, other intervals do not count."""
-    runs = hours_of(delivery.candle for delivery in batch)
+    runs = hours_of(rows_of(batch))
     covered = [
         (run.exchange, run.symbol, run.first + number * HOUR)
         for run in runs
