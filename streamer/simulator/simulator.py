@@ -66,6 +66,11 @@ class Simulator:
         self._rest = RestServer(sides, stage)
         self.urls: Urls = {}
 
+    @property
+    def rest_statuses(self) -> Mapping[tuple[str, int], int]:
+        """How many REST answers each exchange gave of each HTTP status."""
+        return self._rest.statuses
+
     def now_ms(self) -> int:
         """The exchanges' time in Unix milliseconds."""
         return self._stage.now_ms()

@@ -75,6 +75,9 @@ class Metrics:
         self.rest_retries = counter("rest_retries", "REST requests sent again.", "exchange")
         self.rest_weight_used = gauge("rest_weight_used_ratio", "Used part of the pool's limit.", "pool")
         self.rest_throttled = counter("rest_throttled", "Times an exchange told us to slow down.", "pool")
+        self.rest_breaker = gauge(
+            "rest_breaker", "1 for the state of the pool: closed, open (banned) or half open.", "pool", "state"
+        )
         self.clock_offset = gauge("clock_offset_seconds", "The exchange's time less ours.", "exchange")
         self.loop_lag = gauge("loop_lag_seconds", "How late the event loop wakes.")
         gauge("build_info", "The version that runs.", "version").labels(__version__).set(1)
