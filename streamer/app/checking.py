@@ -11,12 +11,14 @@ from random import Random
 
 from streamer.app.database import Database, database_of
 from streamer.app.listing import quiet_recorder
+from streamer.app.sharing import leased
 from streamer.domain.candle import Delivery
 from streamer.domain.errors import ConfigurationError, HistoryError, Unavailable
 from streamer.history.page import PageFetcher
 from streamer.protocol.address import is_loopback
 from streamer.protocol.ports import Deliver
 from streamer.rest.client import RestClient, RestOptions
+from streamer.rest.leasing import Leasing
 from streamer.rest.server_time import ServerTimePoll
 from streamer.rest.session import HttpSession, make_session
 from streamer.settings.model import ADAPTERS, Settings
@@ -31,7 +33,9 @@ from streamer.symbols.registry import Registry
 from streamer.timing.clock import Clock, make_clock, now
 from streamer.timing.server_time import ServerTime
 
-_OF_SHARE = 0.5  # a running service may spend the whole of its share, and neither process sees the other
+_OF_SHARE = (
+    0.5  # a running service may spend the whole of its share, and neither process sees the other, unless they lease
+)
 _ATTEMPTS = 3  # somebody waits for the answer
 _OPENING_S = 120.0  # bans last longer
 
@@ -64,6 +68,7 @@ class Workplace:
         self._writer = Writer(database.pool, self.clock)
         self._settings = settings
         self._recorder = quiet_recorder()
+        self._leasing: Leasing | None = None
 
     async def write(self, deliveries: Sequence[Delivery]) -> None:
         """Store what REST brought, by the merge rule; committed when this returns.
@@ -94,7 +99,10 @@ class Workplace:
             except TimeoutError:
                 return Unavailable(f"{name} let nobody in for {_OPENING_S:g} s; it may be limiting this address")
 
-        async with make_session(bases) as session:
+        async with (
+            make_session(bases) as session,
+            leased(self._settings, self.pool, self.clock, self._recorder) as self._leasing,
+        ):
             async with asyncio.TaskGroup() as tasks:
                 opening = {name: tasks.create_task(open_one(name)) for name in names}
             opened = {name: task.result() for name, task in opening.items()}
@@ -119,6 +127,7 @@ class Workplace:
         adapter = ADAPTERS[name]
         markets = list(adapter.markets)
         server_time = ServerTime(self.clock)
+        of_share = _OF_SHARE if self._leasing is None else 1.0
         client = RestClient(
             adapter=adapter,
             session=session,
@@ -127,7 +136,8 @@ class Workplace:
             recorder=self._recorder,
             random=Random(),  # noqa: S311 - jitter, not secrets
             bases={market: rest for market, (_, rest) in self._settings.bases(name).items()},
-            options=RestOptions(share=_OF_SHARE * self._settings.rest.share, attempts=_ATTEMPTS),
+            options=RestOptions(share=of_share * self._settings.rest.share, attempts=_ATTEMPTS),
+            leasing=self._leasing,
         )
         poll = ServerTimePoll(
             client=client,

@@ -26,6 +26,8 @@ from streamer.ingest.pipeline import Pipeline
 from streamer.protocol.ports import Deliver
 from streamer.protocol.sharding import plan_shards
 from streamer.rest.client import RestClient, RestOptions
+from streamer.rest.leasing import Leasing
+from streamer.rest.priority import Priority
 from streamer.rest.server_time import ServerTimePoll
 from streamer.rest.session import HttpSession
 from streamer.settings.model import ADAPTERS, Settings
@@ -58,6 +60,7 @@ class Shared:
     buffer: Buffer
     backlog: Callable[[], bool]  # whether candles that arrived are still on their way to the database
     database: Database
+    leasing: Leasing | None = None
 
 
 class ExchangeService:
@@ -82,6 +85,7 @@ class ExchangeService:
             random=shared.random,
             bases={market: rest for market, (_, rest) in self._bases.items()},
             options=RestOptions(share=shared.settings.rest.share),
+            leasing=shared.leasing,
         )
         self._poll = ServerTimePoll(
             client=self._client,
@@ -100,9 +104,9 @@ class ExchangeService:
         self._lists_are_whole = True
         self.started = False  # from then on a wrong symbol stops this exchange only
 
-    def _make_fetcher(self, deliver: Deliver) -> PageFetcher:
+    def _make_fetcher(self, deliver: Deliver, priority: Priority = Priority.LIVE) -> PageFetcher:
         return PageFetcher(
-            client=self._client,
+            client=self._client.with_priority(priority),
             adapter=self._adapter,
             clock=self._shared.clock,
             server_time=self._server_time,
@@ -231,7 +235,7 @@ class ExchangeService:
         await shared.database.ready.wait()
         reread = Reread(
             adapter=self._adapter,
-            fetcher=self._make_fetcher(keep_nothing),
+            fetcher=self._make_fetcher(keep_nothing, Priority.HISTORY),
             reader=Reader(shared.database.pool),
             deliver=shared.buffer.put,
             repairing=lambda: keeping.is_asking,

@@ -21,6 +21,7 @@ from streamer.app.http import make_application, serve
 from streamer.app.lag import watch_loop
 from streamer.app.memory import keep_trimmed, set_aside_imports
 from streamer.app.outlet import Outlet
+from streamer.app.sharing import keep_leases, leasing_of
 from streamer.app.signals import Stop, listen_for_stop
 from streamer.domain.candle import Delivery
 from streamer.domain.errors import ConfigurationError
@@ -94,6 +95,7 @@ class Service:
         urls = [url for name in settings.followed() for pair in settings.bases(name).values() for url in pair]
         application = make_application(self._registry, self._status)
         async with make_session(urls) as session, database_of(settings, self._clock, self._recorder) as database:
+            leasing = leasing_of(settings, self._clock, self._recorder)
             shared = Shared(
                 settings=settings,
                 clock=self._clock,
@@ -103,6 +105,7 @@ class Service:
                 buffer=self._outlet.buffer,
                 backlog=self._outlet.is_behind,
                 database=database,
+                leasing=leasing,
             )
             exchanges = [
                 ExchangeService(name, spellings, shared, self._since) for name, spellings in settings.followed().items()
@@ -117,7 +120,7 @@ class Service:
                         await database.open()
                         await self._outlet.open()
                         try:
-                            await self._serve(stop, exchanges, database, address)
+                            await self._serve(stop, exchanges, shared, address)
                         finally:
                             await self._outlet.close()
                 for task in preparing:
@@ -138,7 +141,8 @@ class Service:
         finally:
             asked.cancel()
 
-    async def _serve(self, stop: Stop, exchanges: Sequence[ExchangeService], database: Database, address: str) -> None:
+    async def _serve(self, stop: Stop, exchanges: Sequence[ExchangeService], shared: Shared, address: str) -> None:
+        database = shared.database
         by_name = {exchange.name: exchange for exchange in exchanges}
 
         def contested(deliveries: Sequence[Delivery]) -> None:
@@ -155,6 +159,7 @@ class Service:
                     keep_trimmed(self._clock),
                     count_gaps(database, list(by_name), self._clock, self._recorder),
                     self._outlet.account_for_losses(database),
+                    keep_leases(shared.leasing, database, self._settings, self._clock),
                 )
             ]
             self._outlet.start(keepers, database, contested)

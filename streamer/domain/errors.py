@@ -9,6 +9,7 @@
     ├── MalformedFrame          the frame is dropped and counted, the connection lives
     ├── HistoryError            a REST answer that is not what was asked for
     │   ├── Throttled           retryable: the pool waits
+    │   │   └── Banned          retryable: nothing leaves the pool until the exchange relents
     │   ├── Unavailable         retryable: network, timeouts, 5xx
     │   ├── Refused             not retryable: this instrument or this request
     │   ├── Geoblocked          not retryable: this address
@@ -80,6 +81,14 @@ class Throttled(HistoryError):
     def __init__(self, message: str, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Banned(Throttled):
+    """The exchange shut this address out. ``stated`` says whether it named the end, else the wait is the least."""
+
+    def __init__(self, message: str, retry_after_s: float, *, stated: bool) -> None:
+        super().__init__(message, retry_after_s)
+        self.stated = stated
 
 
 class Unavailable(HistoryError):

@@ -3,15 +3,20 @@
 What an answer means is the adapter's business; whether it may be sent yet is the limiter's.
 """
 
+import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
-from streamer.domain.errors import HistoryError, MalformedAnswer, Throttled
+from streamer.domain.errors import Banned, HistoryError, MalformedAnswer, Throttled
 from streamer.domain.instrument import Market
 from streamer.protocol.adapter import ExchangeAdapter, Pool, Request
-from streamer.rest.limiter import PoolLimiter
+from streamer.rest.breaker import BreakerState
+from streamer.rest.leasing import Leasing
+from streamer.rest.limiter import Passage, PoolLimiter
+from streamer.rest.priority import Priority
+from streamer.rest.statistics import PoolStatistics
 from streamer.rest.transport import RawAnswer, Transport
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.backoff import Backoff
@@ -46,7 +51,10 @@ class Answer(Generic[T]):
 
 
 class RestClient:
-    """All REST traffic to one exchange. ``bases`` overrides the default base of a market."""
+    """All REST traffic to one exchange. ``bases`` overrides the default base of a market.
+
+    With ``leasing`` the limits are shared with other processes; without it they are all ours.
+    """
 
     def __init__(
         self,
@@ -59,6 +67,7 @@ class RestClient:
         random: Random,
         bases: Mapping[Market, str] | None = None,
         options: RestOptions | None = None,
+        leasing: Leasing | None = None,
     ) -> None:
         self.exchange = adapter.name
         self._markets = adapter.markets
@@ -69,7 +78,20 @@ class RestClient:
         self._recorder = recorder
         self._random = random
         self._options = options or RestOptions()
+        self._leasing = leasing
         self._limiters: dict[str, PoolLimiter] = {}
+        self._statistics: dict[str, PoolStatistics] = {}
+        self._priority = Priority.LIVE
+
+    def with_priority(self, priority: Priority) -> Self:
+        """This client for callers of ``priority``: the same connections, limits and statistics. A client is live."""
+        view = copy.copy(self)
+        view._priority = priority  # noqa: SLF001 - its own class
+        return view
+
+    def statistics(self) -> tuple[PoolStatistics, ...]:
+        """What was spent of each pool by this client and its views, by name; pools never asked are left out."""
+        return tuple(self._statistics[name] for name in sorted(self._statistics))
 
     async def get(self, market: Market, request: Request) -> bytes:
         """The body of the exchange's answer. Raises and cancels like :meth:`ask`."""
@@ -88,6 +110,7 @@ class RestClient:
             return await self._attempt(market, request, decode)
 
         def before_wait(wait: Wait) -> None:
+            self._tally(request.pool, retries=1)
             self._recorder.rest_retried(self.exchange, wait)
 
         return await keep_trying(
@@ -102,21 +125,34 @@ class RestClient:
 
     async def _attempt(self, market: Market, request: Request, decode: Callable[[bytes], T]) -> Answer[T]:
         limiter = self._limiter(request.pool)
-        async with limiter.spend(request.weight):
-            left_at = self._clock.monotonic()
+        async with limiter.spend(request.weight, self._priority) as passage:
+            self._tally(request.pool, calls=1, weight=request.weight)
+            if passage.probe:
+                self._recorder.limits.probing(request.pool.name)
             sent_time = self._clock.time()
             answer = await self._exchange(market, request)
             received_time = self._clock.time()
-            self._note_usage(limiter, answer.headers, left_at)
+            self._note_usage(limiter, answer.headers, passage.left_at)
             fault = self._markets[market].rest.fault(answer.status, answer.headers, answer.body)
-            if isinstance(fault, Throttled):
-                limiter.pause(fault.retry_after_s)
-                self._recorder.rest_throttled(request.pool.name, fault.retry_after_s, str(fault))
+            self._judge(limiter, passage, fault)
         if fault is not None:
             raise fault
         if answer.status != _OK:
             raise MalformedAnswer(f"{self.exchange} answered HTTP {answer.status} to {request.path}")
-        return Answer(decode(answer.body), sent_time, received_time)
+        decoded = Answer(decode(answer.body), sent_time, received_time)
+        self._tally(request.pool, succeeded=1)
+        return decoded
+
+    def _judge(self, limiter: PoolLimiter, passage: Passage, fault: HistoryError | None) -> None:
+        """Let the limiter obey, and say once what it does."""
+        pool = limiter.pool.name
+        pause_s = limiter.judge(passage, fault)
+        if isinstance(fault, Throttled):
+            self._tally(limiter.pool, throttled=1)
+            say = self._recorder.limits.banned if isinstance(fault, Banned) else self._recorder.limits.throttled
+            say(pool, pause_s, str(fault))
+        elif passage.probe and limiter.state is BreakerState.CLOSED:
+            self._recorder.limits.relented(pool)
 
     async def _exchange(self, market: Market, request: Request) -> RawAnswer:
         try:
@@ -135,9 +171,22 @@ class RestClient:
     def _limiter(self, pool: Pool) -> PoolLimiter:
         limiter = self._limiters.get(pool.name)
         if limiter is None:
-            limiter = PoolLimiter(pool, share=self._options.share, clock=self._clock, server_time=self._server_time)
+            limiter = PoolLimiter(
+                pool,
+                share=self._options.share,
+                clock=self._clock,
+                server_time=self._server_time,
+                random=self._random,
+            )
             self._limiters[pool.name] = limiter
+            if self._leasing is not None:
+                self._leasing.add(limiter)
+            self._recorder.limits.pool_used(pool.name)
         return limiter
+
+    def _tally(self, pool: Pool, **more: int) -> None:
+        known = self._statistics.get(pool.name) or PoolStatistics(pool.name)
+        self._statistics[pool.name] = replace(known, **{name: getattr(known, name) + by for name, by in more.items()})
 
     def _note_usage(self, limiter: PoolLimiter, headers: Mapping[str, str], left_at: float) -> None:
         used = headers.get(limiter.pool.usage_header or "", "")

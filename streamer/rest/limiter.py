@@ -1,142 +1,199 @@
-"""Spends one limit of an exchange, counting as the exchange counts. It sends nothing and knows no request.
+"""Spends one limit of an exchange: who may leave when. It sends nothing and knows no request.
 
-The exchange counts a request when it arrives, which is some moment between its leaving here and its answer. So weight
-counts as used from its leaving until one window after its answer; then no window of the exchange, wherever it begins,
-can hold more than the budget:
-
-    left          arrived at the exchange          answered             forgotten
-     |--- in flight ---------------------------------|--- one window -----|
-
-Where windows are aligned and the exchange's time is known, it is forgotten already when the exchange's clock has
-certainly entered a new window after the answer.
+Live requests go first, and history leaves them a reserve. History may use even that where it comes back within a
+second, as in the windows of two seconds and in the last second of a minute; so history can spend nearly all of the
+budget, and a live request whose window has room for it never waits for history longer than that second.
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from math import inf
+from random import Random
 
+from streamer.domain.errors import Banned, HistoryError, Refused, Throttled
 from streamer.protocol.adapter import Pool
+from streamer.protocol.ports import Claim
+from streamer.rest.breaker import Breaker, BreakerState
+from streamer.rest.counted import CountedWeight
+from streamer.rest.priority import Priority
 from streamer.timing.clock import Clock
 from streamer.timing.server_time import ServerTime
 
+_RESERVE = 0.04  # of the budget: some fifty requests a minute on Binance; a long backfill still has 95% and more
+_LENT_S = 1.0  # how long a live request may wait for what history borrowed
+_HISTORY_IN_FLIGHT = 16  # two hundred a second at 80 ms; more would fill the connections that live requests need
+_LEAST_WAIT_S = 0.001  # so that rounding never turns a wait into a busy loop
 
-class _Charge(NamedTuple):
-    """Weight counted at the monotonic ``at`` or before; ``ours`` is False for what others on this address spent."""
 
-    at: float
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    """One caller, from its coming to its leaving."""
+
     weight: int
-    ours: bool
+    priority: Priority
+    woken: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A request that may leave now: the monotonic instant, and whether all depends on its answer after a ban."""
+
+    left_at: float
+    probe: bool
 
 
 class PoolLimiter:
-    """Lets callers pass in the order in which they came, our weight within ``share`` of the limit, all within it."""
+    """Lets callers pass: live first, then as they came; our weight within ``share`` of the limit, all within it."""
 
-    def __init__(self, pool: Pool, *, share: float, clock: Clock, server_time: ServerTime) -> None:
+    def __init__(
+        self, pool: Pool, *, share: float, clock: Clock, server_time: ServerTime, random: Random | None = None
+    ) -> None:
         self.pool = pool
-        self._budget = max(1, int(pool.limit * share))
+        self.total = max(1, int(pool.limit * share))  # what this process may spend if it is alone
+        self._budget = self.total
+        self._busy = False
         self._clock = clock
-        self._server_time = server_time
-        self._charges: deque[_Charge] = deque()
-        self._ours = 0  # in flight and counted
-        self._others = 0
-        self._paused_until = clock.monotonic()
-        self._turn = asyncio.Lock()
-        self._changed = asyncio.Event()
+        self._counted = CountedWeight(pool, clock=clock, server_time=server_time)
+        self._breaker = Breaker(random or Random())  # noqa: S311 - jitter, not secrets
+        self._waiting: dict[Priority, OrderedDict[_Waiting, None]] = {
+            priority: OrderedDict() for priority in (Priority.LIVE, Priority.HISTORY)
+        }
+        self._history_in_flight = 0
+
+    @property
+    def state(self) -> BreakerState:
+        """Closed unless the exchange banned us."""
+        return self._breaker.state
+
+    @property
+    def budget(self) -> int:
+        """The weight of a window that we may spend now."""
+        return self._budget
+
+    def grant(self, budget: int) -> None:
+        """Spend no more than ``budget`` of a window from now on; at zero nothing leaves."""
+        self._budget = budget
+        self._wake_first()
+
+    def claim(self, in_flight_s: float) -> Claim:
+        """What to claim of a budget that others share, where an answer may take so long."""
+        busy, self._busy = self._busy or self._first() is not None, False
+        return Claim(
+            pool=self.pool.name,
+            total=self.total,
+            held=max(self._budget, self._counted.used().ours),
+            busy=busy,
+            counts_s=self.pool.window_s + in_flight_s,
+        )
 
     @asynccontextmanager
-    async def spend(self, weight: int) -> AsyncIterator["PoolLimiter"]:
+    async def spend(self, weight: int, priority: Priority = Priority.LIVE) -> AsyncIterator[Passage]:
         """Wait for one's turn and the budget, then hold ``weight`` in flight while the block runs.
 
         Weight above the whole budget goes when nothing of ours is counted any more. Cancelling while waiting gives the
         turn to the next; inside the block the weight stays spent.
         """
-        async with self._turn:
-            await self._wait_for(weight)
-            self._ours += weight
+        self._busy = True
+        await self._turn(_Waiting(weight, priority))  # from here to the block nothing is awaited
+        history = priority is Priority.HISTORY
+        self._counted.leave(weight, priority)
+        self._history_in_flight += history
+        passage = Passage(self._clock.monotonic(), self._breaker.leave())
         try:
-            yield self
+            yield passage
         finally:
-            self._charge(weight, ours=True)
-            self._changed.set()
+            self._counted.answered(weight, priority)
+            self._history_in_flight -= history
+            if passage.probe:
+                self._breaker.probed(self._clock.monotonic(), relented=False)
+            self._wake_first()
+
+    def judge(self, passage: Passage, fault: HistoryError | None) -> float | None:
+        """Obey what the exchange said to a request, within its block.
+
+        Returns:
+            The seconds for which nothing leaves from now on; None when nothing changed, or was known already.
+        """
+        now_at = self._clock.monotonic()
+        if isinstance(fault, Banned):
+            return self._breaker.ban(now_at, fault.retry_after_s, stated=fault.stated)
+        if isinstance(fault, Throttled):
+            paused = self._breaker.waits_until(now_at) not in (None, inf)
+            self.pause(fault.retry_after_s)
+            return None if paused else fault.retry_after_s
+        if passage.probe and (fault is None or isinstance(fault, Refused)):
+            self._breaker.probed(now_at, relented=True)
+        return None
 
     def observe_used(self, used: int, left_at: float) -> None:
-        """Take the exchange's own count from the answer to a request that left at the monotonic ``left_at``.
-
-        It corrects upward only: others may share this address. An answer whose request may have crossed into a new
-        window tells of the old one, and is ignored.
-        """
-        if self._is_past(left_at):
-            return
-        self._forget()
-        unknown = used - self._ours - self._others
-        if unknown > 0:
-            self._others += unknown
-            self._charge(unknown, ours=False)
+        """Take the exchange's own count from the answer to a request that left at the monotonic ``left_at``."""
+        self._counted.observe(used, left_at)
 
     def pause(self, seconds: float) -> None:
         """Let nothing leave for so many seconds, nor sooner than an earlier pause allows."""
-        self._paused_until = max(self._paused_until, self._clock.monotonic() + seconds)
+        self._breaker.pause(self._clock.monotonic() + seconds)
 
     def used_ratio(self) -> float:
         """The part of the exchange's limit that is counted as used, by us and by others."""
-        self._forget()
-        return (self._ours + self._others) / self.pool.limit
+        return self._counted.used().total / self.pool.limit
 
-    async def _wait_for(self, weight: int) -> None:
-        while True:
-            self._changed.clear()
-            now_at = self._clock.monotonic()
-            if now_at < self._paused_until:
-                wake_at: float | None = self._paused_until
-            elif self._fits(weight):
-                return
-            else:
-                wake_at = self._next_release_at()
-            try:
-                async with self._clock.timeout_at(wake_at):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
+    async def _turn(self, me: _Waiting) -> None:
+        """Return when ``me`` is first and may leave. Only the first looks at the time; it wakes who is next."""
+        self._waiting[me.priority][me] = None
+        try:
+            while True:
+                me.woken.clear()
+                wake_at = self._ready_at(me) if self._first() is me else inf
+                if wake_at is None:
+                    return
+                try:
+                    async with self._clock.timeout_at(None if wake_at == inf else wake_at):
+                        await me.woken.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            self._waiting[me.priority].pop(me)
+            self._wake_first()
 
-    def _fits(self, weight: int) -> bool:
-        self._forget()
-        if self._ours + self._others == 0:
-            return True
-        within = self._ours == 0 if weight > self._budget else self._ours + weight <= self._budget
-        return within and self._ours + self._others + weight <= self.pool.limit
+    def _first(self) -> _Waiting | None:
+        return next((one for queue in self._waiting.values() for one in queue), None)
 
-    def _charge(self, weight: int, *, ours: bool) -> None:
-        self._charges.append(_Charge(self._clock.monotonic(), weight, ours))
+    def _wake_first(self) -> None:
+        first = self._first()
+        if first is not None:
+            first.woken.set()
 
-    def _forget(self) -> None:
-        while self._charges and self._is_past(self._charges[0].at):
-            charge = self._charges.popleft()
-            if charge.ours:
-                self._ours -= charge.weight
-            else:
-                self._others -= charge.weight
-
-    def _is_past(self, instant_at: float) -> bool:
-        """Whether what the exchange counted up to ``instant_at`` is certainly of no window that may still be open."""
+    def _ready_at(self, me: _Waiting) -> float | None:
+        """None when ``me`` may leave now; else when to look again, infinite when only another's end can help."""
         now_at = self._clock.monotonic()
-        if instant_at + self.pool.window_s <= now_at:
-            return True
-        return self._is_aligned() and instant_at + self._into_window_s() + 2 * self._server_time.error_s < now_at
-
-    def _is_aligned(self) -> bool:
-        return self.pool.aligned and self._server_time.known
-
-    def _next_release_at(self) -> float | None:
-        """When counted weight is next forgotten; None while all of it is in flight."""
-        if not self._charges:
+        barred_until = self._breaker.waits_until(now_at)
+        if barred_until is not None:
+            return barred_until
+        if self._fits(me):
             return None
-        oldest_at = self._charges[0].at + self.pool.window_s
-        if not self._is_aligned():
-            return oldest_at
-        return min(oldest_at, self._clock.monotonic() + self.pool.window_s - self._into_window_s())
+        ahead = (0.0, _LENT_S) if me.priority is Priority.HISTORY else (0.0,)
+        releases = [at for at in map(self._counted.next_release_at, ahead) if at is not None]
+        return max(min(releases, default=inf), now_at + _LEAST_WAIT_S)
 
-    def _into_window_s(self) -> float:
-        """For how long the aligned window has lasted at least, the error of the exchange's time considered."""
-        return (self._server_time.time() - self._server_time.error_s) % self.pool.window_s
+    def _fits(self, me: _Waiting) -> bool:
+        used = self._counted.used()
+        if used.total == 0 or self._budget == 0:
+            return self._budget > 0
+        within = used.ours == 0 if me.weight > self._budget else used.ours + me.weight <= self._budget
+        if not within or used.total + me.weight > self.pool.limit:
+            return False
+        return me.priority is Priority.LIVE or self._leaves_reserve(me.weight)
+
+    def _leaves_reserve(self, weight: int) -> bool:
+        """Whether live requests, in a second at most, have what they had of this window, and the reserve at least."""
+        if self._history_in_flight >= _HISTORY_IN_FLIGHT:
+            return False
+        reserve = max(1, int(self._budget * _RESERVE))
+        if weight + reserve > self._budget:
+            return True
+        soon = self._counted.used_after(_LENT_S)
+        room = min(self._budget, self.pool.limit - soon.others)
+        return soon.history + max(soon.live, reserve) + weight <= room

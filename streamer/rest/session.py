@@ -12,8 +12,8 @@ from streamer.protocol.address import authority, is_loopback
 from streamer.rest.faults import mapped_errors
 from streamer.rest.transport import RawAnswer
 
-_CONNECTIONS = 64
-_CONNECTIONS_PER_HOST = 16
+_CONNECTIONS_PER_HOST = 48  # two pools' worth of history at its most, and room for what may not wait behind it
+_CONNECTIONS = 4 * _CONNECTIONS_PER_HOST
 _DNS_CACHE_S = 60  # exchanges move their hosts between addresses
 _CHUNK_BYTES = 1 << 16
 

@@ -149,6 +149,9 @@ class RestSettings(_Branch):
     """How much of an exchange's REST limits may be spent."""
 
     share: Number = Field(0.5, gt=0, le=1, description="part of each exchange's REST limit that may be used")
+    egress: Annotated[str | None, Field(pattern=r"^[\w.:-]{1,100}$")] = Field(
+        None, description="name of the address behind which processes on this database share that part"
+    )
 
 
 class SpoolSettings(_Branch):

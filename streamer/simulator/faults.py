@@ -12,7 +12,8 @@ every_s   begin again after so long
 exchange  ``binance``, ``bybit`` or ``okx`` (all)
 market    ``spot``, ``linear`` or ``inverse`` (all); on OKX only REST and single symbols know a market
 symbol    native symbol, or a pattern of the shell's kind (all); where a fault is about single symbols
-code      close code (``close``: 1001; 1006 resets) or HTTP status (``handshake_refused``: 503, ``rate_limit``: 418)
+code      close code (``close``: 1001; 1006 resets), HTTP status (``handshake_refused``: 503), or what ``rate_limit``
+          answers in place of the usual: 418 on Binance, 10006 on Bybit
 seconds   how late (``late``: 20), how wrong (``clock_off``: 60), how slow a frame (``slow_reader``: 0.5),
           how long after the close (``wrong_rest``: 60), how long to stay away (``rate_limit``: 10)
 ========= =============================================================================================

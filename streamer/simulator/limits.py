@@ -5,7 +5,7 @@ https://developers.binance.com/docs/derivatives/coin-margined-futures/Important-
 2400 for both futures), https://bybit-exchange.github.io/docs/v5/rate-limit, https://www.okx.com/docs-v5/en/#error-code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -17,8 +17,9 @@ _MINUTE_S = 60
 _OKX_WINDOW_S = 2.0
 _OKX_PER_WINDOW = {"candles": 40, "history-candles": 20, "instruments": 20, "time": 10}
 _BYBIT_PER_WINDOW, _BYBIT_WINDOW_S, _BYBIT_BAN_S = 600, 5.0, 600.0
-_PATIENCE = 10  # requests in spite of 429 before the ban
-_FIRST_BAN_S = 120.0
+_PATIENCE = 10  # requests of one minute in spite of 429 before the ban
+_FIRST_BAN_S, _LONGEST_BAN_S = 120.0, 259_200.0  # "from 2 minutes to 3 days", for repeat offenders longer each time
+_TOO_MANY_VISITS = 10006
 _CONNECTS = {"binance": (300, 300.0), "bybit": (500, 300.0), "okx": (3, 1.0)}
 
 
@@ -31,13 +32,14 @@ class Verdict:
 
 
 class RestLimits:
-    """Counts what one address asks."""
+    """Counts what one address asks. A ban is lifted by itself; the next one lasts twice as long."""
 
     def __init__(self) -> None:
         self._minute: dict[str, int] = {}
         self._used: dict[str, int] = {}
         self._ignored: dict[str, int] = {}
         self._banned_until_s: dict[str, float] = {}
+        self._bans: dict[str, int] = {}
         self._windows: dict[str, Window] = {}
 
     def judge(self, exchange: str, cost: Cost, now_s: float) -> Verdict:
@@ -54,7 +56,7 @@ class RestLimits:
         pool, minute = cost.pool, int(now_s // _MINUTE_S)
         limit = SPOT_LIMIT if pool == "binance spot" else FUTURES_LIMIT
         if self._minute.get(pool) != minute:
-            self._minute[pool], self._used[pool] = minute, 0
+            self._minute[pool], self._used[pool], self._ignored[pool] = minute, 0, 0
         self._used[pool] += cost.weight
         usage = {"X-MBX-USED-WEIGHT-1M": str(self._used[pool])}
         banned_until_s = self._banned_until_s.get(pool, 0.0)
@@ -62,11 +64,12 @@ class RestLimits:
             return Verdict(binance_ban(banned_until_s, now_s), usage)
         if self._used[pool] <= limit:
             return Verdict(None, usage)
-        self._ignored[pool] = self._ignored.get(pool, 0) + 1
+        self._ignored[pool] += 1
         if self._ignored[pool] > _PATIENCE:
-            self._ignored[pool] = 0
-            self._banned_until_s[pool] = now_s + _FIRST_BAN_S
-            return Verdict(binance_ban(now_s + _FIRST_BAN_S, now_s), usage)
+            bans = self._bans.get(pool, 0)
+            until_s = now_s + min(_LONGEST_BAN_S, _FIRST_BAN_S * 2**bans)
+            self._ignored[pool], self._bans[pool], self._banned_until_s[pool] = 0, bans + 1, until_s
+            return Verdict(binance_ban(until_s, now_s), usage)
         return Verdict(binance_refusal(limit, (minute + 1) * _MINUTE_S - now_s), usage)
 
     def _bybit(self, cost: Cost, now_s: float) -> Answer | None:
@@ -106,6 +109,17 @@ def binance_ban(until_s: float, now_s: float) -> Answer:
 def bybit_refusal() -> Answer:
     """403, which lasts at least ten minutes."""
     return Answer(403, b"access too frequent", content_type="text/plain")
+
+
+def bybit_too_many_visits(now_s: float, seconds: float) -> Answer:
+    """10006 under HTTP 200; a header names the end of the window in Unix milliseconds."""
+    body = {"retCode": _TOO_MANY_VISITS, "retMsg": "Too many visits!", "result": {}, "retExtInfo": {}}
+    headers = {
+        "X-Bapi-Limit": str(_BYBIT_PER_WINDOW),
+        "X-Bapi-Limit-Status": "0",
+        "X-Bapi-Limit-Reset-Timestamp": str(int((now_s + seconds) * 1_000)),
+    }
+    return replace(as_json({**body, "time": int(now_s * 1_000)}), headers=headers)
 
 
 def okx_refusal() -> Answer:

@@ -4,6 +4,7 @@ Binance's archive of files is on the same port, and is no part of its REST: neit
 """
 
 import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,13 +15,20 @@ from streamer.domain.instrument import Market
 from streamer.simulator.answering import Answer, Question, RestSide
 from streamer.simulator.binance_archive import ROOT, BinanceArchive
 from streamer.simulator.binance_instruments import SPOT_LIMIT
-from streamer.simulator.faults import FaultKind
-from streamer.simulator.limits import RestLimits, binance_ban, binance_refusal, bybit_refusal, okx_refusal
+from streamer.simulator.faults import Fault, FaultKind
+from streamer.simulator.limits import (
+    RestLimits,
+    binance_ban,
+    binance_refusal,
+    bybit_refusal,
+    bybit_too_many_visits,
+    okx_refusal,
+)
 from streamer.simulator.stage import Stage
 
 _HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
 _MARKETS = frozenset(market.value for market in Market)
-_BANNED = 418
+_BANNED, _TOO_MANY_VISITS = 418, 10006
 _RETRY_AFTER_S = 10.0
 _CLOCK_OFF_S = 60.0
 _TIME_PATHS = ("/time",)
@@ -50,7 +58,8 @@ class RestServer:
         self._plan = stage.plan
         self._options = stage.options
         self._clock = stage.clock
-        self._limits = RestLimits()
+        self.statuses: Counter[tuple[str, int]] = Counter()  # answers by exchange and HTTP status
+        self._limits: defaultdict[str, RestLimits] = defaultdict(RestLimits)  # each address has its own
         self._runner: web.AppRunner | None = None
 
     async def open(self) -> int:
@@ -91,16 +100,18 @@ class RestServer:
         category = params.get("category", "")
         if exchange == "bybit" and category in _MARKETS:
             market = Market(category)
-        answer = self._answer(exchange, side, Question(market, path, params, self._stage.now_ms()))
+        question = Question(market, path, params, self._stage.now_ms())
+        answer = self._answer(exchange, side, question, self._limits[request.remote or ""])
+        self.statuses[exchange, answer.status] += 1
         return _response(answer)
 
-    def _answer(self, exchange: str, side: RestSide, question: Question) -> Answer:
+    def _answer(self, exchange: str, side: RestSide, question: Question, limits: RestLimits) -> Answer:
         broken = self._broken(exchange, question)
         if broken is not None:
             return broken
         headers: dict[str, str] = {}
         if self._options.enforce_limits:
-            verdict = self._limits.judge(exchange, side.cost(question), question.now_ms / 1_000)
+            verdict = limits.judge(exchange, side.cost(question), question.now_ms / 1_000)
             headers = verdict.headers
             if verdict.refusal is not None:
                 return replace(verdict.refusal, headers={**verdict.refusal.headers, **headers})
@@ -123,14 +134,17 @@ class RestServer:
             status, body = _GEOBLOCK[exchange]
             return Answer(status, body, content_type="text/html" if exchange == "bybit" else "application/json")
         limited = self._plan.active(FaultKind.RATE_LIMIT, *place)
-        if limited is None:
-            return None
-        seconds = _RETRY_AFTER_S if limited.seconds is None else limited.seconds
-        now_s = question.now_ms / 1_000
-        if exchange == "binance":
-            banned = limited.code == _BANNED
-            return binance_ban(now_s + seconds, now_s) if banned else binance_refusal(SPOT_LIMIT, seconds)
-        return bybit_refusal() if exchange == "bybit" else okx_refusal()
+        return None if limited is None else _refusal(exchange, limited, question.now_ms / 1_000)
+
+
+def _refusal(exchange: str, limited: Fault, now_s: float) -> Answer:
+    seconds = _RETRY_AFTER_S if limited.seconds is None else limited.seconds
+    if exchange == "binance":
+        banned = limited.code == _BANNED
+        return binance_ban(now_s + seconds, now_s) if banned else binance_refusal(SPOT_LIMIT, seconds)
+    if exchange == "bybit":
+        return bybit_too_many_visits(now_s, seconds) if limited.code == _TOO_MANY_VISITS else bybit_refusal()
+    return okx_refusal()
 
 
 def _response(answer: Answer) -> web.Response:

@@ -71,6 +71,11 @@ class Simulator:
         self.urls: Urls = {}
         self.archive_urls: Mapping[str, str] = {}
 
+    @property
+    def rest_statuses(self) -> Mapping[tuple[str, int], int]:
+        """How many REST answers each exchange gave of each HTTP status."""
+        return self._rest.statuses
+
     def now_ms(self) -> int:
         """The exchanges' time in Unix milliseconds."""
         return self._stage.now_ms()

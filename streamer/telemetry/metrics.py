@@ -80,6 +80,9 @@ class Metrics:
         )
         self.archive_bytes = counter("archive_bytes", "Bytes of the files taken from archives.", "exchange")
         self.listings = counter("listings", "Series that a new instrument list brought or took.", "exchange", "change")
+        self.rest_breaker = gauge(
+            "rest_breaker", "1 for the state of the pool: closed, open (banned) or half open.", "pool", "state"
+        )
         self.clock_offset = gauge("clock_offset_seconds", "The exchange's time less ours.", "exchange")
         self.loop_lag = gauge("loop_lag_seconds", "How late the event loop wakes.")
         gauge("build_info", "The version that runs.", "version").labels(__version__).set(1)

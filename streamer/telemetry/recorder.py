@@ -16,6 +16,7 @@ from streamer.domain.merge import Outcome
 from streamer.domain.series import Series
 from streamer.telemetry.archive_recorder import ArchiveRecorder
 from streamer.telemetry.gap_recorder import GapRecorder
+from streamer.telemetry.limit_recorder import LimitRecorder
 from streamer.telemetry.listing_recorder import ListingRecorder
 from streamer.telemetry.metrics import Metrics
 from streamer.telemetry.said import Said
@@ -35,6 +36,7 @@ class Recorder:
         self.gaps = GapRecorder(metrics, logger)
         self.listing = ListingRecorder(metrics, logger)
         self.spool = SpoolRecorder(metrics, logger)
+        self.limits = LimitRecorder(metrics, logger)
         self._metrics = metrics
         self._log = logger
         self._status = status
@@ -241,11 +243,6 @@ class Recorder:
         """A request failed and is sent again after the wait."""
         self._metrics.rest_retries.labels(exchange).inc()
         self._log.debug("rest_retried", exchange=exchange, error=wait.cause, next_attempt_s=round(wait.delay_s, 2))
-
-    def rest_throttled(self, pool: str, retry_after_s: float, cause: str) -> None:
-        """The exchange told us to slow down; the pool pauses."""
-        self._metrics.rest_throttled.labels(pool).inc()
-        self._log.warning("rest_throttled", pool=pool, pause_s=round(retry_after_s, 1), error=cause)
 
     def rest_weight_used(self, pool: str, ratio: float) -> None:
         """The used part of the pool's limit."""

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.domain.errors import Geoblocked, HistoryError, MalformedAnswer, Refused, Throttled, Unavailable
+from streamer.domain.errors import (
+    Banned,
+    Geoblocked,
+    HistoryError,
+    MalformedAnswer,
+    Refused,
+    Throttled,
+    Unavailable,
+)
 from streamer.domain.instrument import Market
 from streamer.exchanges.binance import BINANCE
 
@@ -43,6 +51,16 @@ def test_too_much_asked_stops_the_pool(status: int, headers: dict[str, str], ans
     error = fault(status, headers, answer)
     assert isinstance(error, Throttled)
     assert error.retry_after_s == wait_s
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "stated"),
+    [(418, {"retry-after": "600"}, True), (418, {}, False), (403, {"retry-after": "900"}, False), (429, {}, None)],
+)
+def test_a_ban_is_more_than_a_pause(status: int, headers: dict[str, str], stated: bool | None) -> None:
+    """418 and the firewall shut the address out; only the first names an end that can be relied on."""
+    error = fault(status, headers, body(-1003))
+    assert (error.stated if isinstance(error, Banned) else None) is stated
 
 
 @pytest.mark.parametrize(

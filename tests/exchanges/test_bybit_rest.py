@@ -7,6 +7,7 @@ import pytest
 
 from streamer.domain.candle import Candle
 from streamer.domain.errors import (
+    Banned,
     Geoblocked,
     HistoryError,
     MalformedAnswer,
@@ -178,8 +179,8 @@ def code(number: int) -> bytes:
     ("status", "body", "expected"),
     [
         (200, code(0), None),
-        (403, b"<html>403 Forbidden: access too frequent.</html>", Throttled),
-        (403, b'{"retMsg":"Access Too Frequent"}', Throttled),
+        (403, b"<html>403 Forbidden: access too frequent.</html>", Banned),
+        (403, b'{"retMsg":"Access Too Frequent"}', Banned),
         (
             403,
             b"<html>The Amazon CloudFront distribution is configured to block access from your country.</html>",
@@ -190,7 +191,7 @@ def code(number: int) -> bytes:
         (451, b"", Geoblocked),
         (429, b"", Throttled),
         (200, code(10006), Throttled),
-        (200, code(10018), Throttled),
+        (200, code(10018), Banned),
         (200, code(10000), Unavailable),
         (200, code(10016), Unavailable),
         (200, code(99999), Unavailable),
@@ -222,6 +223,10 @@ def test_answers_stand_for_errors(status: int, body: bytes, expected: type[Histo
         (403, {}, b"access too frequent", 600.0),
         (200, {}, code(10018), 600.0),
         (200, {}, code(10006), 5.0),
+        (200, {"x-bapi-limit-reset-timestamp": str(T + 3_200)}, code(10006), 3.2),
+        (200, {"x-bapi-limit-reset-timestamp": str(T - 9)}, code(10006), 1.0),
+        (200, {"x-bapi-limit-reset-timestamp": str(T + 900_000)}, code(10006), 5.0),
+        (200, {"x-bapi-limit-reset-timestamp": "soon"}, code(10006), 5.0),
         (429, {}, b"", 10.0),
         (429, {"retry-after": "17"}, b"", 17.0),
         (429, {"retry-after": "soon"}, b"", 10.0),
@@ -229,7 +234,7 @@ def test_answers_stand_for_errors(status: int, body: bytes, expected: type[Histo
     ],
 )
 def test_throttle_says_how_long(status: int, headers: dict[str, str], body: bytes, seconds: float) -> None:
-    """Ten minutes for the whole address, one window for 10006, what the header says or ten seconds for 429."""
+    """Ten minutes for the whole address, to the window's end for 10006, as the header says or ten seconds for 429."""
     error = fault(status, headers, body)
     assert isinstance(error, Throttled)
     assert error.retry_after_s == seconds

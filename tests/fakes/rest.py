@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from streamer.domain.candle import make_candle
-from streamer.domain.errors import HistoryError, MalformedAnswer, Refused, Throttled, Unavailable
+from streamer.domain.errors import Banned, HistoryError, MalformedAnswer, Refused, Throttled, Unavailable
 from streamer.domain.instrument import Instrument, Kind, Market, Status, spell
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
@@ -67,6 +67,8 @@ def _fault(status: int, headers: Mapping[str, str], _body: bytes) -> HistoryErro
     words = f"test answered HTTP {status}"
     if status == 429:
         return Throttled(words, float(headers.get("retry-after", "1")))
+    if status == 418:
+        return Banned(words, float(headers.get("retry-after", "120")), stated="retry-after" in headers)
     if status == 400:
         return Refused(words)
     return Unavailable(words) if status >= 500 else None

@@ -78,7 +78,7 @@ async def test_a_later_run_keeps_to_the_kind(timescale_database: TestDatabase) -
     connection = await asyncpg.connect(timescale_database.url)
     await connection.execute("update database_marks set value = 'postgresql' where name = 'kind'")
     await connection.execute("delete from schema_migrations where number >= 4")
-    await connection.execute("drop view completeness; drop table followed, gaps, breaks, kline_revisions")
+    await connection.execute("drop view completeness; drop table followed, gaps, breaks, kline_revisions, rest_leases")
     await connection.execute("drop materialized view klines_1d; drop materialized view klines_1h")
     await connection.close()
     second = await migrate_at(timescale_database.url)

@@ -3,7 +3,7 @@
 import orjson
 
 from streamer.simulator.answering import Cost
-from streamer.simulator.limits import ConnectLimits, RestLimits
+from streamer.simulator.limits import ConnectLimits, RestLimits, bybit_too_many_visits
 
 
 def test_binance_counts_weight_by_its_clocks_minute() -> None:
@@ -31,6 +31,22 @@ def test_binance_bans_who_goes_on() -> None:
     assert limits.judge("binance", Cost("binance spot"), 1_082.0).refusal is None
 
 
+def test_binance_bans_longer_each_time() -> None:
+    """Who offends again is out for twice as long, and what 429 was obeyed between is forgotten with its minute."""
+    limits = RestLimits()
+    now_s = 960.0
+    for seconds in (120, 240, 480):
+        for _ in range(10):
+            limits.judge("binance", Cost("binance spot", 6_001), now_s)
+        refusal = limits.judge("binance", Cost("binance spot"), now_s).refusal
+        assert refusal is not None
+        assert (refusal.status, int(refusal.headers["Retry-After"])) == (418, seconds + 1)
+        now_s += seconds + 60.0
+    for _ in range(30):
+        assert _status(limits.judge("binance", Cost("binance spot", 6_001), now_s).refusal) == 429
+        now_s += 60.0
+
+
 def test_bybit_refuses_for_ten_minutes() -> None:
     """600 requests in five seconds are fine; the next is 403, and so is everything for ten minutes."""
     limits = RestLimits()
@@ -41,6 +57,13 @@ def test_bybit_refuses_for_ten_minutes() -> None:
     assert (refusal.status, refusal.body) == (403, b"access too frequent")
     assert limits.judge("bybit", cost, 700.0).refusal is not None
     assert limits.judge("bybit", cost, 705.0).refusal is None
+
+
+def test_bybit_names_the_end_of_a_window() -> None:
+    """10006 comes under HTTP 200, with the instant at which to come again."""
+    answer = bybit_too_many_visits(1_000.0, 3.0)
+    assert (answer.status, orjson.loads(answer.body)["retCode"]) == (200, 10006)
+    assert int(answer.headers["X-Bapi-Limit-Reset-Timestamp"]) == orjson.loads(answer.body)["time"] + 3_000
 
 
 def test_okx_counts_two_seconds_an_endpoint() -> None:

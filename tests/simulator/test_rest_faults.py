@@ -1,5 +1,6 @@
 """What each fault does to REST, seen by a client over real sockets."""
 
+import aiohttp
 import orjson
 import pytest
 
@@ -82,3 +83,24 @@ async def test_limits_are_enforced_over_the_wire() -> None:
     async with simulating(rate=1.0) as simulator:
         statuses = [(await get(simulator, "okx", TIMES["okx"]))[0] for _ in range(11)]
     assert statuses == [200] * 10 + [429]
+
+
+async def test_bybit_may_count_visits() -> None:
+    """With code 10006 the refusal is Bybit's own code, not the firewall's."""
+    async with simulating(Fault(kind=FaultKind.RATE_LIMIT, exchange="bybit", code=10006)) as simulator:
+        status, headers, body = await get(simulator, "bybit", TIMES["bybit"])
+        assert (status, orjson.loads(body)["retCode"]) == (200, 10006)
+        assert headers["X-Bapi-Limit-Status"] == "0"
+
+
+async def test_each_address_is_counted_by_itself() -> None:
+    """What one address used up, another one still has; every answer is tallied."""
+    async with simulating(rate=1.0, host="127.0.0.1") as simulator:
+        url = simulator.urls["okx"]["spot"]["rest"] + TIMES["okx"]
+        statuses: dict[str, list[int]] = {}
+        for address in ("127.0.0.1", "127.0.0.2"):
+            connector = aiohttp.TCPConnector(local_addr=(address, 0))
+            async with aiohttp.ClientSession(connector=connector) as session:
+                statuses[address] = [(await session.get(url)).status for _ in range(11)]
+        assert statuses == dict.fromkeys(("127.0.0.1", "127.0.0.2"), [200] * 10 + [429])
+        assert simulator.rest_statuses == {("okx", 200): 20, ("okx", 429): 2}

@@ -5,7 +5,7 @@ which end of a longer range they serve: spot the oldest, COIN-M the newest, USDâ
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,31 +18,17 @@ from streamer.domain.series import Series
 from streamer.exchanges.binance.amounts import read_candle
 from streamer.exchanges.binance.faults import fault
 from streamer.exchanges.binance.instruments import decode_instruments
-from streamer.protocol.adapter import HistoryPage, HistoryRow, Pool, Request, Rest
+from streamer.exchanges.binance.weights import FUTURES, SPOT
+from streamer.protocol.adapter import HistoryPage, HistoryRow, Request, Rest
+from streamer.protocol.tariff import Tariff
 from streamer.protocol.wire import WrongShape, as_array, as_integer, as_object, member
 
-# https://github.com/binance/binance-spot-api-docs/blob/master/rest-api.md (read 2026-07-21)
-SPOT_POOL = Pool(name="binance_spot", limit=6_000, window_s=60.0, aligned=True, usage_header="x-mbx-used-weight-1m")
-# One pool for fapi and dapi since 2026-06, whatever dapi's exchangeInfo still says (read 2026-06):
-# https://developers.binance.com/docs/derivatives/coin-margined-futures/Important-CM-UM-Integration-Notice
-FUTURES_POOL = Pool(
-    name="binance_futures", limit=2_400, window_s=60.0, aligned=True, usage_header="x-mbx-used-weight-1m"
-)
-
-_SPOT_ROWS = 1_000  # the most, at a flat weight of 2 (rest-api.md, read 2026-07-21)
-_SPOT_WEIGHT = 2
-# https://developers.binance.com/docs/derivatives/usds-margined-futures/market-data/rest-api/Kline-Candlestick-Data
-# (read 2026-01; COIN-M's page has the same table): the weight of a request for fewer rows than the first number.
-_FUTURES_WEIGHTS = ((100, 1), (500, 2), (1_001, 5), (1_501, 10))
+_SPOT_ROWS = 1_000  # the most, at a flat weight
 _FUTURES_ROWS = 499  # 249.5 rows for each unit of weight; the 1,500 that are allowed give 150
 # https://developers.binance.com/docs/derivatives/coin-margined-futures/market-data/rest-api/Kline-Candlestick-Data
 # (read 2026-01); a longer range is answered with code -4088.
 _INVERSE_RANGE_S = 200 * 86_400
 _ROW_ELEMENTS = 11
-
-
-def _weight_of_rows(rows: int) -> int:
-    return next((weight for below, weight in _FUTURES_WEIGHTS if rows < below), _FUTURES_WEIGHTS[-1][1])
 
 
 def _futures_rows(_interval: Interval) -> int:
@@ -53,9 +39,7 @@ def _inverse_rows(interval: Interval) -> int:
     return min(_FUTURES_ROWS, _INVERSE_RANGE_S // interval.seconds)
 
 
-def _candles(
-    path: str, pool: Pool, weight: Callable[[int], int]
-) -> Callable[[Instrument, Interval, int, int, int], Request]:
+def _candles(path: str, tariff: Tariff) -> Callable[[Instrument, Interval, int, int, int], Request]:
     """The maker of requests for candles; both bounds are open times and inclusive on the wire."""
 
     def candles(instrument: Instrument, interval: Interval, first_ms: int, last_ms: int, _now_ms: int) -> Request:
@@ -69,8 +53,8 @@ def _candles(
                 "endTime": str(last_ms),
                 "limit": str(rows),
             },
-            pool=pool,
-            weight=weight(rows),
+            pool=tariff.pool,
+            weight=tariff.weight(rows),
         )
 
     return candles
@@ -122,39 +106,23 @@ def _json(body: bytes) -> Any:
         raise MalformedAnswer(f"not JSON: {error}") from None
 
 
-def _rest(
-    market: Market,
-    prefix: str,
-    pool: Pool,
-    *,
-    page_rows: Callable[[Interval], int],
-    weight: Callable[[int], int],
-    list_weight: int,
-) -> Rest:
-    listing = Request(path=f"{prefix}/exchangeInfo", pool=pool, weight=list_weight)
+def _rest(market: Market, prefix: str, tariffs: Mapping[str, Tariff], page_rows: Callable[[Interval], int]) -> Rest:
+    def whole(path: str) -> Request:
+        return Request(path=prefix + path, pool=tariffs[path].pool, weight=tariffs[path].weight())
+
+    listing = whole("/exchangeInfo")
     return Rest(
         page_rows=page_rows,
-        candles=_candles(f"{prefix}/klines", pool, weight),
+        candles=_candles(f"{prefix}/klines", tariffs["/klines"]),
         decode_candles=decode_candles,
         instruments=lambda _cursor: listing,  # the whole list is one page
         decode_instruments=partial(decode_instruments, market),
-        server_time=Request(path=f"{prefix}/time", pool=pool),
+        server_time=whole("/time"),
         decode_server_time=decode_server_time,
         fault=fault,
     )
 
 
-SPOT_REST = _rest(
-    Market.SPOT,
-    "/api/v3",
-    SPOT_POOL,
-    page_rows=lambda _interval: _SPOT_ROWS,
-    weight=lambda _rows: _SPOT_WEIGHT,
-    list_weight=20,
-)
-LINEAR_REST = _rest(
-    Market.LINEAR, "/fapi/v1", FUTURES_POOL, page_rows=_futures_rows, weight=_weight_of_rows, list_weight=1
-)
-INVERSE_REST = _rest(
-    Market.INVERSE, "/dapi/v1", FUTURES_POOL, page_rows=_inverse_rows, weight=_weight_of_rows, list_weight=1
-)
+SPOT_REST = _rest(Market.SPOT, "/api/v3", SPOT, lambda _interval: _SPOT_ROWS)
+LINEAR_REST = _rest(Market.LINEAR, "/fapi/v1", FUTURES, _futures_rows)
+INVERSE_REST = _rest(Market.INVERSE, "/dapi/v1", FUTURES, _inverse_rows)

@@ -8,7 +8,7 @@ that brings a candle (newest first, the first may still be forming, and no flag 
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,11 +19,11 @@ from streamer.domain.series import Series
 from streamer.exchanges.bybit.candles import INTERVALS, instant_in, instant_ms, read_candle
 from streamer.exchanges.bybit.faults import fault, read_envelope
 from streamer.exchanges.bybit.instruments import read_instruments
-from streamer.protocol.adapter import HistoryPage, HistoryRow, InstrumentPage, Pool, Request, Rest
+from streamer.exchanges.bybit.weights import TARIFFS
+from streamer.protocol.adapter import HistoryPage, HistoryRow, InstrumentPage, Request, Rest
 from streamer.protocol.wire import WrongShape, as_array, as_integer, as_object, as_text, member
 
-# https://bybit-exchange.github.io/docs/v5/rate-limit, read 2026-07-24: 600 requests in 5 s per address and host.
-POOL = Pool(name="bybit", limit=600, window_s=5.0)
+_CANDLES, _INSTRUMENTS, _TIME = "/v5/market/kline", "/v5/market/instruments-info", "/v5/market/time"
 
 _PAGE_ROWS = 1000  # https://bybit-exchange.github.io/docs/v5/market/kline, read 2026-07-24
 _ROW_FIGURES = 7
@@ -37,10 +37,15 @@ def rest_of(market: Market) -> Rest:
         decode_candles=decode_candles,
         instruments=partial(_instruments, market),
         decode_instruments=partial(decode_instruments, market),
-        server_time=Request(path="/v5/market/time", pool=POOL),
+        server_time=_request(_TIME),
         decode_server_time=decode_server_time,
         fault=fault,
     )
+
+
+def _request(path: str, params: Mapping[str, str] | None = None) -> Request:
+    tariff = TARIFFS[path]
+    return Request(path=path, params=params or {}, pool=tariff.pool, weight=tariff.weight())
 
 
 def _page_rows(_interval: Interval) -> int:
@@ -58,7 +63,7 @@ def _candles(instrument: Instrument, interval: Interval, first_ms: int, last_ms:
         "end": str(last_ms + step - 1),
         "limit": str((last_ms - first_ms) // step + 1),
     }
-    return Request(path="/v5/market/kline", params=params, pool=POOL)
+    return _request(_CANDLES, params)
 
 
 def _instruments(market: Market, cursor: str | None) -> Request:
@@ -71,7 +76,7 @@ def _instruments(market: Market, cursor: str | None) -> Request:
         params["limit"] = "1000"
         if cursor is not None:
             params["cursor"] = cursor
-    return Request(path="/v5/market/instruments-info", params=params, pool=POOL)
+    return _request(_INSTRUMENTS, params)
 
 
 def decode_candles(body: bytes, series: Series, instrument: Instrument) -> HistoryPage:

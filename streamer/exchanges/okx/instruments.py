@@ -14,12 +14,12 @@ from streamer.domain.instrument import Instrument, Kind, Market, Status, spell
 from streamer.domain.interval import from_ms
 from streamer.exchanges.okx.answers import data_in
 from streamer.exchanges.okx.fields import instant_ms_in
-from streamer.protocol.adapter import InstrumentPage, Pool, Request
+from streamer.exchanges.okx.weights import TARIFFS
+from streamer.protocol.adapter import InstrumentPage, Request
 from streamer.protocol.wire import WrongShape, as_object, as_text, decimal_in, member
 
-# https://www.okx.com/docs-v5/en/#public-data-rest-api-get-instruments (read 2026-08-22). The limit is per address and
-# type; one pool for all types asks for less than is allowed.
-_POOL = Pool(name="okx_instruments", limit=20, window_s=2.0)
+# https://www.okx.com/docs-v5/en/#public-data-rest-api-get-instruments (read 2026-08-22)
+_PATH = "/api/v5/public/instruments"
 _FUTURES_NEXT = "FUTURES"  # the cursor after the page of swaps, and the type it asks for
 
 _KINDS = {"SPOT": Kind.SPOT, "SWAP": Kind.PERPETUAL, "FUTURES": Kind.DATED}
@@ -45,7 +45,7 @@ def instrument_pages(market: Market) -> tuple[Callable[[str | None], Request], _
     first = "SPOT" if market is Market.SPOT else "SWAP"
 
     def request(cursor: str | None) -> Request:
-        return Request(path="/api/v5/public/instruments", params={"instType": cursor or first}, pool=_POOL)
+        return Request(path=_PATH, params={"instType": cursor or first}, pool=TARIFFS[_PATH].pool)
 
     def decode(body: bytes) -> InstrumentPage:
         return _page(body, market)

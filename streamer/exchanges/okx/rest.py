@@ -12,15 +12,13 @@ from streamer.exchanges.okx.answers import data_in, fault
 from streamer.exchanges.okx.fields import candle_in, instant_ms_in, is_closed
 from streamer.exchanges.okx.instruments import instrument_pages
 from streamer.exchanges.okx.intervals import BARS
-from streamer.protocol.adapter import HistoryPage, HistoryRow, Pool, Request, Rest
+from streamer.exchanges.okx.weights import TARIFFS
+from streamer.protocol.adapter import HistoryPage, HistoryRow, Request, Rest
 from streamer.protocol.wire import WrongShape, as_array, as_object, member
 
-# Every limit is per address and sliding; each endpoint has its own.
-# https://www.okx.com/docs-v5/en/#order-book-trading-market-data-get-candlesticks, -get-candlesticks-history and
-# #public-data-rest-api-get-system-time (read 2026-08-22)
-_CANDLES = Pool(name="okx_candles", limit=40, window_s=2.0)
-_HISTORY_CANDLES = Pool(name="okx_history_candles", limit=20, window_s=2.0)
-_TIME = Pool(name="okx_time", limit=10, window_s=2.0)
+_CANDLES = TARIFFS["/api/v5/market/candles"].pool
+_HISTORY_CANDLES = TARIFFS["/api/v5/market/history-candles"].pool
+_TIME = TARIFFS["/api/v5/public/time"].pool
 
 _PAGE_ROWS = 300  # of either endpoint; older texts say 100 for the history, and fewer rows than asked do no harm
 

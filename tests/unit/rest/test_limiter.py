@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from streamer.protocol.adapter import Pool
 from streamer.rest.limiter import PoolLimiter
+from streamer.rest.priority import Priority
 from streamer.timing.server_time import ServerTime
 from tests.fakes.clock import FakeClock
 
@@ -36,6 +37,7 @@ requests = st.lists(
         st.integers(1, 10),  # weight
         st.floats(0, 3, allow_nan=False),  # seconds to the exchange
         st.floats(0, 3, allow_nan=False),  # seconds back
+        st.sampled_from(list(Priority)),
     ),
     min_size=1,
     max_size=25,
@@ -51,11 +53,11 @@ requests = st.lists(
     skew_s=st.floats(-0.5, 0.5),
 )
 def test_no_window_of_the_exchange_holds_more_than_the_limit(
-    requests: list[tuple[float, int, float, float]], pool: Pool, share: float, known: bool, skew_s: float
+    requests: list[tuple[float, int, float, float, Priority]], pool: Pool, share: float, known: bool, skew_s: float
 ) -> None:
-    """However requests come and travel, each window holds at most the limit, everyone passes, and in order."""
+    """However requests come and travel, each window holds at most the limit, everyone passes, each kind in order."""
     arrived: list[tuple[float, int]] = []  # the exchange's own time and the weight
-    passed: list[int] = []
+    passed: dict[Priority, list[int]] = {priority: [] for priority in Priority}
     budget = max(1, int(pool.limit * share))
 
     async def play() -> None:
@@ -65,19 +67,21 @@ def test_no_window_of_the_exchange_holds_more_than_the_limit(
             server_time.measured(clock.time() - 0.5, clock.time() + 0.5, clock.time())
         limiter = PoolLimiter(pool, share=share, clock=clock, server_time=server_time)
 
-        async def request(number: int, at: float, weight: int, there_s: float, back_s: float) -> None:
+        async def request(number: int, at: float, rest: tuple[int, float, float, Priority]) -> None:
+            weight, there_s, back_s, priority = rest
             await clock.sleep(at)
-            async with limiter.spend(weight):
-                passed.append(number)
+            async with limiter.spend(weight, priority):
+                passed[priority].append(number)
                 await clock.sleep(there_s)
                 arrived.append((clock.time() + skew_s, weight))
                 await clock.sleep(back_s)
 
         starts = list(accumulate(start for start, *_ in requests))
-        await clock.finish(asyncio.gather(*(request(i, starts[i], *rest[1:]) for i, rest in enumerate(requests))))
+        await clock.finish(asyncio.gather(*(request(i, starts[i], rest[1:]) for i, rest in enumerate(requests))))
 
     asyncio.run(play())
-    assert passed == list(range(len(requests)))
+    assert sorted(number for numbers in passed.values() for number in numbers) == list(range(len(requests)))
+    assert all(numbers == sorted(numbers) for numbers in passed.values())
     for begin, _ in arrived:
         if pool.aligned and known:
             inside = [weight for at, weight in arrived if at // pool.window_s == begin // pool.window_s]

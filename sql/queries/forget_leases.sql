@@ -1,0 +1,1 @@
+delete from rest_leases where egress = $1 and forgotten_at <= clock_timestamp();
