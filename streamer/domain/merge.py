@@ -17,6 +17,8 @@ class Outcome(StrEnum):
     REPLACED = "replaced"  # changes a value: a revision
     KEPT = "kept"  # disagrees, and has no right to replace
 
+    __hash__ = str.__hash__  # as for intervals
+
 
 _REPLACES = {  # (stored, new)
     (Source.WS, Source.WS): True,

@@ -10,6 +10,7 @@ import asyncpg
 
 from streamer.domain.candle import Delivery, Source
 from streamer.domain.errors import RowsRefused, StoreUnavailable
+from streamer.domain.interval import Interval
 from streamer.domain.merge import Outcome
 from streamer.store.contract import Rejection, WriteReport, Written
 from streamer.store.faults import encoding
@@ -34,6 +35,7 @@ class Writer:
         self._pool = pool
         self._clock = clock
         self._note_windows = query("note_windows")
+        self._must_note = query("must_note")
         self._merge_steps = [query(name) for name in ("lock_merges", "stage_klines")]
         self._clear_staged = query("clear_staged")
         self._merge_klines = query("merge_klines")
@@ -46,7 +48,7 @@ class Writer:
 
         Cancelling loses the answer, not the batch: write it again.
         """
-        counts: Counter[Written] = Counter()
+        counts: Counter[tuple[str, Interval, Source, Outcome]] = Counter()
         contested: list[Delivery] = []
         rejected: list[Rejection] = []
         waiting = [batch] if batch else []
@@ -61,12 +63,11 @@ class Writer:
                     middle = len(part) // 2
                     waiting += [part[middle:], part[:middle]]
                 continue
-            for delivery, outcome in zip(part, outcomes, strict=True):
-                series = delivery.candle.series
-                counts[Written(series.exchange, series.interval, delivery.source, outcome)] += 1
-                if outcome is Outcome.KEPT and delivery.source is Source.WS:
-                    contested.append(delivery)
-        return WriteReport(counts, tuple(contested), tuple(rejected))
+            fates = list(zip(part, outcomes, strict=True))
+            counts.update((*one.candle.series[::2], one.source, outcome) for one, outcome in fates)
+            contested += [one for one, outcome in fates if outcome is Outcome.KEPT and one.source is Source.WS]
+        written = Counter({Written(*kind): count for kind, count in counts.items()})
+        return WriteReport(written, tuple(contested), tuple(rejected))
 
     async def _store(self, part: Sequence[Delivery]) -> list[Outcome]:
         """Store a part in one transaction; what became of each.
@@ -92,10 +93,18 @@ class Writer:
         raise StoreUnavailable(f"{self._pool.where}: other sessions keep inserting the same candles")
 
     async def _copy(self, connection: Connection, rows: Sequence[Row]) -> None:
+        """One COPY; with what must be noted, which live candles have nothing of, a transaction."""
+        oldest = min((row[3] for row in rows if row[2] == Interval.M1), default=None)
+        if oldest is None or not await connection.fetchval(self._must_note, oldest, now(self._clock)):
+            await self._copy_rows(connection, rows)
+            return
         async with connection.transaction():
-            with encoding():
-                await connection.copy_records_to_table("klines", records=rows, columns=COLUMNS)
+            await self._copy_rows(connection, rows)
             await self._note(connection, rows)
+
+    async def _copy_rows(self, connection: Connection, rows: Sequence[Row]) -> None:
+        with encoding():
+            await connection.copy_records_to_table("klines", records=rows, columns=COLUMNS)
 
     async def _merge(
         self, connection: Connection, part: Sequence[Delivery], rounds: Sequence[Sequence[int]]
