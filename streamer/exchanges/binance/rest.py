@@ -1,7 +1,7 @@
 """Binance's REST: what to ask for candles and the time, what it costs, and what the answers say. Pure.
 
-Every request carries both bounds and the exact number of candles between them, because the products disagree about
-which end of a longer range they serve: spot the oldest, COIN-M the newest, USDⓈ-M does not say.
+Every request carries both bounds and the number of candles between them, as far as a page goes, because the products
+disagree about which end of a longer range they serve: spot the oldest, COIN-M the newest, USDⓈ-M does not say.
 """
 
 from collections import Counter
@@ -54,12 +54,12 @@ def _inverse_rows(interval: Interval) -> int:
 
 
 def _candles(
-    path: str, pool: Pool, weight: Callable[[int], int]
+    path: str, pool: Pool, weight: Callable[[int], int], page_rows: Callable[[Interval], int]
 ) -> Callable[[Instrument, Interval, int, int, int], Request]:
     """The maker of requests for candles; both bounds are open times and inclusive on the wire."""
 
     def candles(instrument: Instrument, interval: Interval, first_ms: int, last_ms: int, _now_ms: int) -> Request:
-        rows = (last_ms - first_ms) // interval.milliseconds + 1
+        rows = min((last_ms - first_ms) // interval.milliseconds + 1, page_rows(interval))
         return Request(
             path=path,
             params={
@@ -87,6 +87,7 @@ def decode_candles(body: bytes, series: Series, instrument: Instrument) -> Histo
     """
     rows: dict[int, HistoryRow] = {}
     refused: Counter[str] = Counter()
+    refused_ms: list[int] = []
     try:
         for line in as_array(_json(body)):
             row = as_array(line, _ROW_ELEMENTS)
@@ -96,11 +97,12 @@ def decode_candles(body: bytes, series: Series, instrument: Instrument) -> Histo
                 )
             except ImpossibleCandle as refusal:
                 refused[refusal.reason] += 1
+                refused_ms.append(refusal.open_ms)
             else:
                 rows[row[0]] = HistoryRow(candle, closed=None)
     except WrongShape as error:
         raise MalformedAnswer(f"not candles of {series}: {error}") from None
-    return HistoryPage(tuple(rows[open_ms] for open_ms in sorted(rows)), dict(refused))
+    return HistoryPage(tuple(rows[open_ms] for open_ms in sorted(rows)), dict(refused), tuple(refused_ms))
 
 
 def decode_server_time(body: bytes) -> int:
@@ -134,7 +136,7 @@ def _rest(
     listing = Request(path=f"{prefix}/exchangeInfo", pool=pool, weight=list_weight)
     return Rest(
         page_rows=page_rows,
-        candles=_candles(f"{prefix}/klines", pool, weight),
+        candles=_candles(f"{prefix}/klines", pool, weight, page_rows),
         decode_candles=decode_candles,
         instruments=lambda _cursor: listing,  # the whole list is one page
         decode_instruments=partial(decode_instruments, market),
