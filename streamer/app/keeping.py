@@ -6,9 +6,12 @@ from datetime import datetime
 
 from streamer.app.database import Database
 from streamer.domain.candle import Candle
+from streamer.domain.instrument import Status
+from streamer.domain.interval import to_ms
 from streamer.domain.series import Series
 from streamer.feed.supervisor import Feed
 from streamer.history.asking import Asker
+from streamer.history.freshness import overdue, reached_ms
 from streamer.history.inquiries import Kept
 from streamer.history.keeper import Keeper
 from streamer.history.page import PageFetcher
@@ -26,6 +29,7 @@ from streamer.timing.server_time import ServerTime
 _LATE_SHARE = 0.2  # of what we may spend of a pool goes to candles that are merely late
 _LATE_ROWS = 10  # candles that such a request usually asks for
 _MOST_BREAKS = 10_000  # that wait to be noted
+_FRESHNESS_EVERY_S = 5.0
 
 
 class Keeping:
@@ -52,7 +56,10 @@ class Keeping:
         self._clock = clock
         self._server_time = server_time
         self._recorder = recorder
-        self._attention = {series: Attention(server_time.now_ms()) for series in chosen}
+        self._attention = {
+            series: Attention(server_time.now_ms(), trades=one.instrument.status is Status.TRADING)
+            for series, one in chosen.items()
+        }
         self._breaks: asyncio.Queue[Break] = asyncio.Queue(_MOST_BREAKS)
         self._pace = Pace(_spacing_s(adapter, chosen, share * _LATE_SHARE, server_time.now_ms()), clock)
         self._sentinel: Sentinel | None = None
@@ -65,7 +72,9 @@ class Keeping:
 
     def closed(self, candle: Candle) -> None:
         """A stream brought a closed candle."""
-        self._attention[candle.series].heard(traded=candle.volume > 0)
+        attention = self._attention[candle.series]
+        attention.heard(traded=candle.volume > 0)
+        attention.reached(to_ms(candle.open_time) + candle.series.interval.milliseconds)
         if self._sentinel is not None:
             self._sentinel.delivered(candle.series)
 
@@ -110,10 +119,20 @@ class Keeping:
         await self._database.ready.wait()
         for series, traded in (await self._database.recently_traded(list(self._chosen), LIVELY_CANDLES)).items():
             self._attention[series].remember(traded)
+        for series, wanted_from in since.items():
+            self._attention[series].reached(to_ms(wanted_from))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._keeper.run(since))
             tasks.create_task(self._sentinel.run())
             tasks.create_task(self._note_breaks())
+            tasks.create_task(self._measure_freshness())
+
+    async def _measure_freshness(self) -> None:
+        while True:
+            reached_s = {interval.value: end_ms / 1_000 for interval, end_ms in reached_ms(self._attention).items()}
+            late = overdue(self._attention, self._server_time.now_ms())
+            self._recorder.gaps.freshness_measured(self._adapter.name, reached_s, late)
+            await self._clock.sleep(_FRESHNESS_EVERY_S)
 
     async def _note_breaks(self) -> None:
         while True:

@@ -1,6 +1,7 @@
 """The running service: what starts when, and what stops in which order.
 
-Start: exchanges' lists (so that a wrong symbol is told before anything is opened), the port, the database, the rest.
+Start: the port, the exchanges' lists (so that a wrong symbol is told before the database is opened), the database, the
+rest.
 Stop: feeds first, then the buffer is drained within a deadline, then the pool, HTTP last.
 """
 
@@ -110,19 +111,21 @@ class Service:
             exchanges = [
                 ExchangeService(name, spellings, shared, self._since) for name, spellings in settings.followed().items()
             ]
-            async with asyncio.TaskGroup() as tasks:
+            async with (
+                serve(application, settings.http.host, settings.http.port) as address,
+                asyncio.TaskGroup() as tasks,
+            ):
                 preparing = [tasks.create_task(exchange.prepare()) for exchange in exchanges]
                 await self._first_lists(preparing, stop)
                 for exchange in exchanges:
                     exchange.started = True
                 if not stop.asked.is_set():
-                    async with serve(application, settings.http.host, settings.http.port) as address:
-                        await database.open()
-                        await self._outlet.open()
-                        try:
-                            await self._serve(stop, exchanges, shared, address)
-                        finally:
-                            await self._outlet.close()
+                    await database.open()
+                    await self._outlet.open()
+                    try:
+                        await self._serve(stop, exchanges, shared, address)
+                    finally:
+                        await self._outlet.close()
                 for task in preparing:
                     task.cancel()
         return len(self._outlet.buffer)

@@ -1,8 +1,8 @@
 """Asks REST for one run of missing candles and judges what asking did not bring.
 
 What comes goes to the store by the buffer, as live candles do. What does not is absent where the same answer holds a
-later candle, and an open gap otherwise; an empty answer proves nothing, nor does one with candles that cannot be:
-nobody knows which they were.
+later candle that can be, and an open gap otherwise; an empty answer proves nothing. A candle that cannot be was
+published: its own open time is never absent, and where nobody knows which it was, nothing of that answer is.
 """
 
 from collections.abc import Iterator
@@ -84,15 +84,10 @@ class Asker:
         answer = await self._fetcher.fetch(chosen, window, beyond)
         is_whole = size + beyond <= _SURE_ROWS
         again = self._again(attempts)
-        came = {to_ms(candle.open_time) for candle in answer.candles}
-        findings = [
-            Finding(_run(chosen, Span(at, at)), GapStatus.OPEN, cause, "the exchange has not closed it yet", again)
-            for at in answer.unclosed_ms
-        ]
-        for run in missing(chosen.interval, window, came | set(answer.unclosed_ms)):
-            if answer.refused:
-                error = "the exchange served a candle that cannot be"
-                findings.append(Finding(_run(chosen, run), GapStatus.OPEN, GapCause.REJECTED, error, again))
+        findings, runs = self._judged(chosen, window, answer, cause, again)
+        for run in runs:
+            if answer.unplaced:
+                findings.append(_rejected(chosen, run, again))
             elif not is_whole and not _is_enclosed(run, answer):
                 for part in windows(chosen.interval, run, self._sure_rows(chosen) - _WITNESSES):
                     more, found = await self.ask_page(
@@ -106,6 +101,50 @@ class Asker:
                 error = "the exchange served nothing there"
                 findings.append(Finding(_run(chosen, run), GapStatus.OPEN, cause, error, again))
         return answer, findings
+
+    def sees_beyond(self, chosen: Chosen, span: Span, next_ms: int) -> bool:
+        """Whether the requests for ``span``, a gap asked for in vain, reach the candle that opens at ``next_ms``."""
+        size, sure = span.candles(chosen.interval), self._sure_rows(chosen)
+        return size < sure and next_ms <= span.first_ms + (sure - 1) * chosen.interval.milliseconds
+
+    def witnesses_before(self, chosen: Chosen) -> int:
+        """How many candles before a gap may be asked for without crowding the one after it out of the answer."""
+        return self._sure_rows(chosen) // 2
+
+    async def ask_between(
+        self, chosen: Chosen, span: Span, around: Span, cause: GapCause, attempts: int
+    ) -> tuple[Fetched, list[Finding]] | None:
+        """What one request for all of ``around`` brought of ``span`` inside it, however long, and what it did not.
+
+        An answer that holds candles on both sides was not cut off between them: what it lacks is absent, of a halt of
+        days too. None where it holds but one side, or candles of which nobody knows when they opened.
+
+        Raises:
+            HistoryError: the exchange did not answer.
+
+        Cancelling loses only what was not delivered yet.
+        """
+        step = chosen.interval.milliseconds
+        before, beyond = (span.first_ms - around.first_ms) // step, (around.last_ms - span.last_ms) // step
+        answer = await self._fetcher.fetch(chosen, span, beyond, before)
+        if answer.unplaced or not _is_enclosed(span, answer):
+            return None
+        findings, runs = self._judged(chosen, span, answer, cause, self._again(attempts))
+        return answer, [*findings, *(Finding(_run(chosen, run), GapStatus.ABSENT, cause) for run in runs)]
+
+    def _judged(
+        self, chosen: Chosen, window: Span, answer: Fetched, cause: GapCause, again: datetime
+    ) -> tuple[list[Finding], list[Span]]:
+        """What to write down of candles that the answer holds and that did not come, and the runs that it lacks."""
+        came = {to_ms(candle.open_time) for candle in answer.candles}
+        unclosed = set(answer.unclosed_ms)
+        refused = set(answer.refused_ms) - came - unclosed
+        findings = [
+            Finding(_run(chosen, Span(at, at)), GapStatus.OPEN, cause, "the exchange has not closed it yet", again)
+            for at in answer.unclosed_ms
+        ]
+        findings += [_rejected(chosen, Span(at, at), again) for at in sorted(refused)]
+        return findings, missing(chosen.interval, window, came | unclosed | refused)
 
     def left_open(self, chosen: Chosen, span: Span, cause: GapCause, attempts: int, error: HistoryError) -> Finding:
         """What to write down of ``span``, which could not be asked for."""
@@ -123,6 +162,11 @@ def _is_enclosed(run: Span, answer: Fetched) -> bool:
     if answer.oldest_ms is None or answer.newest_ms is None:
         return False
     return answer.oldest_ms < run.first_ms and answer.newest_ms > run.last_ms
+
+
+def _rejected(chosen: Chosen, span: Span, again: datetime) -> Finding:
+    error = "the exchange served a candle that cannot be"
+    return Finding(_run(chosen, span), GapStatus.OPEN, GapCause.REJECTED, error, again)
 
 
 def _run(chosen: Chosen, span: Span) -> Run:

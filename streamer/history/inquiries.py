@@ -15,6 +15,7 @@ from streamer.domain.gaps import Span
 from streamer.domain.interval import from_ms, to_ms
 from streamer.domain.series import Series
 from streamer.history.asking import Asker
+from streamer.history.crossing import ask_across
 from streamer.history.page import Fetched
 from streamer.history.patience import Attention
 from streamer.store.contract import Finding, Gap, GapCause, GapStatus, Ledger, Run
@@ -22,6 +23,10 @@ from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.pace import Pace
 from streamer.timing.server_time import ServerTime
+
+# Attempts whose pauses are not outgrown while REST does not answer, which says nothing of the candles: an hour, and
+# five minutes where no stream answers either, for then all may be back at any moment.
+_FAILED_ATTEMPTS, _AWAY_ATTEMPTS = 3, 1
 
 Shown = Callable[[Series, Sequence[Candle]], None]
 
@@ -41,12 +46,14 @@ class Inquiry:
 
     ``stored`` are runs within it that are not missing: asking for them besides is cheaper than a second request.
     Where the exchange answers and serves nothing, the run is a gap if ``listed``, else it waits for a later candle.
+    What is ``paced`` waits for its turn: nobody but us hurries it.
     """
 
     series: Series
     span: Span
     cause: GapCause
     listed: bool = True
+    paced: bool = False
     gap: Gap | None = None
     stored: tuple[Span, ...] = ()
 
@@ -90,8 +97,8 @@ class Inquiries:
         self._recorder = recorder
         self._slots = asyncio.Semaphore(concurrency)
         self._under_way: dict[Series, deque[Inquiry]] = {}  # what is asked for now, and what comes after it
-        self._late: dict[Series, Inquiry] = {}
-        self._turns: dict[Series, asyncio.Task[None]] = {}  # of the late ones, each waiting for the pace
+        self._paced: dict[Series, Inquiry] = {}
+        self._turns: dict[Series, asyncio.Task[None]] = {}  # of the paced ones
 
     @property
     def is_busy(self) -> bool:
@@ -101,16 +108,16 @@ class Inquiries:
     def begin(self, tasks: asyncio.TaskGroup, holes: Sequence[Inquiry], gaps: Sequence[Inquiry]) -> None:
         """Ask for ``holes``, one per series at most, and repeat ``gaps``, as tasks of the caller.
 
-        A late one that still waits for its turn and is not among ``holes`` any more is dropped: its candle came.
+        A paced one that still waits for its turn and is not among ``holes`` any more is dropped: its candle came.
         """
-        late = {one.series: one for one in holes if one.cause is GapCause.LATE and one.series not in self._under_way}
-        for series in self._late.keys() - late.keys():
+        paced = {one.series: one for one in holes if one.paced and one.series not in self._under_way}
+        for series in self._paced.keys() - paced.keys():
             self._turns.pop(series).cancel()
-        self._late = late
-        for series in late.keys() - self._turns.keys():
+        self._paced = paced
+        for series in paced.keys() - self._turns.keys():
             self._turns[series] = tasks.create_task(self._wait_turn(tasks, series))
         for one in holes:
-            if one.cause is not GapCause.LATE and one.series not in self._under_way:
+            if not one.paced and one.series not in self._under_way:
                 self._start(tasks, one)
         for one in gaps:
             if not self._repeats(one):
@@ -124,7 +131,7 @@ class Inquiries:
     async def _wait_turn(self, tasks: asyncio.TaskGroup, series: Series) -> None:
         await self._pace.wait()
         del self._turns[series]
-        self._start(tasks, self._late.pop(series))
+        self._start(tasks, self._paced.pop(series))
 
     def _start(self, tasks: asyncio.TaskGroup, inquiry: Inquiry) -> None:
         waiting = self._under_way.get(inquiry.series)
@@ -148,6 +155,8 @@ class Inquiries:
 
     async def _ask(self, inquiry: Inquiry) -> None:
         chosen = self._kept.chosen[inquiry.series]
+        if inquiry.attempts and not inquiry.known_absent and await self._settles_across(inquiry, chosen):
+            return
         for window in self._asker.pages(chosen, inquiry.span):
             try:
                 async with self._slots:
@@ -168,9 +177,25 @@ class Inquiries:
             await self._write_down(inquiry, window, findings)
             self._note_asked(inquiry, window)
 
+    async def _settles_across(self, inquiry: Inquiry, chosen: Chosen) -> bool:
+        """Ask across a gap that was asked for in vain; whether that told all of it."""
+        async with self._slots:
+            told = await ask_across(
+                self._asker, self._ledger, chosen, inquiry.span, cause=inquiry.cause, attempts=inquiry.attempts
+            )
+        if told is None:
+            return False
+        fetched, findings = told
+        self._tell(inquiry, fetched, findings)
+        await self._write_down(inquiry, inquiry.span, findings)
+        return True
+
     def _tell(self, inquiry: Inquiry, fetched: Fetched, findings: Sequence[Finding]) -> None:
         """Let those hear who judge the stream by what REST shows."""
         series = inquiry.series
+        if fetched.candles:
+            newest_ms = max(to_ms(candle.open_time) for candle in fetched.candles)
+            self._kept.attention[series].reached(newest_ms + series.interval.milliseconds)
         if inquiry.cause is not GapCause.LATE:
             return
         candles = [candle for candle in fetched.candles if inquiry.wants(candle)]
@@ -186,8 +211,11 @@ class Inquiries:
 
     async def _fail(self, inquiry: Inquiry, rest: Span, error: HistoryError) -> None:
         """List what could not be asked for; what proves nothing takes nothing from an earlier proof."""
-        chosen = self._kept.chosen[inquiry.series]
-        finding = self._asker.left_open(chosen, rest, inquiry.cause, inquiry.attempts, error)
+        chosen, attempts = self._kept.chosen[inquiry.series], inquiry.attempts
+        if error.retryable:
+            connected = self._kept.attention[inquiry.series].connected
+            attempts = min(attempts, _FAILED_ATTEMPTS if connected else _AWAY_ATTEMPTS)
+        finding = self._asker.left_open(chosen, rest, inquiry.cause, attempts, error)
         if not inquiry.known_absent:
             await self._write_down(inquiry, rest, [finding])
         elif not error.retryable:

@@ -28,7 +28,7 @@ from streamer.timing.server_time import ServerTime
 class KeeperOptions:
     """Seconds between two passes, pages asked for at once, gaps taken up again per pass, and open gaps looked at.
 
-    Every ``reconcile_s`` seconds all listed gaps are compared with what is stored, which costs more the more there are.
+    Every ``reconcile_s`` seconds listed gaps are compared with what is stored.
     """
 
     every_s: float = 10.0
@@ -117,12 +117,8 @@ class Keeper:
             self._scanned[series] = first[series].first_time if series in first else horizon
         await self._reconcile(now)
         await self._move_marks(spans)
-        due_gaps = await self._ledger.due_gaps(self._kept.exchange, now, self._options.gaps)
-        repeated = [
-            Inquiry(gap.run.series, _span(gap.run), gap.cause, gap=gap)
-            for gap in due_gaps
-            if gap.run.series in self._kept.chosen
-        ]
+        due_gaps = await self._ledger.due_gaps(self._kept.exchange, self._kept.chosen, now, self._options.gaps)
+        repeated = [Inquiry(gap.run.series, _span(gap.run), gap.cause, gap=gap) for gap in due_gaps]
         self._inquiries.begin(tasks, self._ripe(holes, {one: horizon for one, (_, horizon) in spans.items()}), repeated)
 
     async def _reconcile(self, now: datetime) -> None:
@@ -159,18 +155,20 @@ class Keeper:
             span = due(series, _span(hole), attention, now_ms)
             if span is not None:
                 is_last = hole.last_time + series.interval.duration == horizons[series]
-                cause = attention.cause(span.last_ms + series.interval.milliseconds)
-                found = Inquiry(series, span, cause, listed=attention.lively or not is_last)
+                end_ms = span.last_ms + series.interval.milliseconds
+                cause = attention.cause(end_ms)
+                paced = cause is GapCause.LATE or (not attention.connected and end_ms > attention.started_ms)
+                found = Inquiry(series, span, cause, listed=attention.lively or not is_last, paced=paced)
                 ripe[series] = self._joined(ripe[series], found) if series in ripe else found
         return list(ripe.values())
 
     def _joined(self, first: Inquiry, second: Inquiry) -> Inquiry:
-        """One inquiry for both where both are late and one request does for them; else the first alone."""
+        """One inquiry for both where both can wait and one request does for them; else the first alone."""
         step = first.series.interval.milliseconds
         whole = Span(first.span.first_ms, second.span.last_ms)
         in_one_page = next(iter(self._asker.pages(self._kept.chosen[first.series], whole))) == whole
-        alike = (first.cause, first.listed) == (second.cause, second.listed)
-        if not in_one_page or not alike or first.cause is not GapCause.LATE:
+        alike = (first.cause, first.listed, first.paced) == (second.cause, second.listed, second.paced)
+        if not in_one_page or not alike or not first.paced:
             return first
         between = Span(first.span.last_ms + step, second.span.first_ms - step)
         return replace(first, span=whole, stored=(*first.stored, between))

@@ -1,5 +1,6 @@
 """Fetches the candles of one window and keeps those that may be stored: asked for, closed and settled."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
@@ -27,15 +28,16 @@ def settled_ms(server_time: ServerTime) -> int:
 class Fetched:
     """What one window brought: the candles delivered, and the oldest and newest open time that the answer holds at all.
 
-    ``unclosed_ms`` are the open times in the window that it holds and does not call closed. ``refused`` counts candles
-    that cannot be; which they were is not known.
+    ``unclosed_ms`` are the open times in the window that it holds and does not call closed, ``refused_ms`` those of
+    candles that cannot be. ``unplaced`` counts those of the latter of which nobody knows when they opened.
     """
 
     candles: tuple[Candle, ...]
     oldest_ms: int | None
     newest_ms: int | None
     unclosed_ms: tuple[int, ...] = ()
-    refused: int = 0
+    refused_ms: tuple[int, ...] = ()
+    unplaced: int = 0
 
 
 class PageFetcher:
@@ -98,11 +100,11 @@ class PageFetcher:
                 return max(span.first_ms, to_ms(page.rows[0].candle.open_time))
         return None
 
-    async def fetch(self, chosen: Chosen, window: Span, beyond: int = 0) -> Fetched:
+    async def fetch(self, chosen: Chosen, window: Span, beyond: int = 0, before: int = 0) -> Fetched:
         """Deliver what ``window`` holds, once all of it is settled; what is not closed is left out.
 
         ``beyond`` more candles are asked for, not delivered: one of them in the same answer is a witness that what the
-        window lacks does not exist.
+        window lacks does not exist. So are ``before`` more that precede it.
 
         Raises:
             HistoryError: the exchange did not give this window.
@@ -111,7 +113,7 @@ class PageFetcher:
         """
         step = chosen.interval.milliseconds
         await self.wait_settled(window.last_ms + step)
-        page = await self._ask(chosen, Span(window.first_ms, window.last_ms + beyond * step))
+        page = await self._ask(chosen, Span(window.first_ms - before * step, window.last_ms + beyond * step))
         for reason, count in page.refused.items():
             self._recorder.candle_rejected(chosen.series, reason, count)
         received_time = self._server_time.now()
@@ -132,7 +134,8 @@ class PageFetcher:
             min(opens, default=None),
             max(opens, default=None),
             tuple(open_ms for open_ms, row in asked_for if row.closed is False),
-            sum(page.refused.values()),
+            _touched(chosen.interval, page.refused_ms, window),
+            sum(page.refused.values()) - len(page.refused_ms),
         )
 
     async def look(self, chosen: Chosen, window: Span) -> bool:
@@ -153,3 +156,10 @@ class PageFetcher:
             return rest.decode_candles(body, series, instrument)
 
         return (await self._client.ask(instrument.market, request, decode)).value
+
+
+def _touched(interval: Interval, opens_ms: Iterable[int], window: Span) -> tuple[int, ...]:
+    """The open times of ``window`` that these are, or lie next to where they are off the boundary."""
+    step = interval.milliseconds
+    near = {near_ms for open_ms in opens_ms for near_ms in (interval.floor_ms(open_ms), -(-open_ms // step) * step)}
+    return tuple(sorted(open_ms for open_ms in near if window.first_ms <= open_ms <= window.last_ms))

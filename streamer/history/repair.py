@@ -14,6 +14,7 @@ from streamer.domain.gaps import Span, windows
 from streamer.domain.interval import from_ms, to_ms
 from streamer.domain.series import Series
 from streamer.history.asking import Asker, next_pause_s
+from streamer.history.crossing import ask_across
 from streamer.store.contract import Finding, Gap, GapFilter, GapStatus, Ledger, Run
 from streamer.symbols.resolve import Chosen
 
@@ -37,7 +38,7 @@ class Outcome:
 
 
 def requests_for(run: Run, page_rows: int) -> int:
-    """How many requests a repair of ``run`` takes where all of them are answered."""
+    """How many requests a repair of ``run`` takes where all of them are answered, and bring what is missing."""
     pieces, rest = divmod(run.candles, _PIECE)
     most = page_rows - _WITNESSES
     return pieces * ceil(_PIECE / most) + ceil(rest / most)
@@ -99,7 +100,13 @@ class GapRepair:
             if gap.status is GapStatus.ABSENT:  # what proves nothing takes nothing from an earlier proof
                 findings = [finding for finding in findings if finding.status is not GapStatus.OPEN]
             await self._ledger.record(asked, findings, self._now())
-        return await outcome_of(self._ledger, gap)
+        outcome = await outcome_of(self._ledger, gap)
+        if outcome.still_open:
+            told = await ask_across(self._asker, self._ledger, chosen, whole, cause=gap.cause, attempts=gap.attempts)
+            if told is not None:
+                await self._ledger.record(gap.run, told[1], self._now())
+                return await outcome_of(self._ledger, gap)
+        return outcome
 
 
 async def give_up(

@@ -121,10 +121,14 @@ class HistoryRow:
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """The rows of one answer, oldest first, each open time once; ``refused`` counts impossible ones by reason."""
+    """The rows of one answer, oldest first, each open time once; ``refused`` counts impossible ones by reason.
+
+    ``refused_ms`` are the open times of those of the impossible that can be told, one for each.
+    """
 
     rows: tuple[HistoryRow, ...]
     refused: Mapping[str, int] = field(default_factory=dict)
+    refused_ms: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,8 @@ class Rest:
     """The REST side of one market. Decoders take the body of an answer that ``fault`` found nothing wrong with.
 
     ``candles(instrument, interval, first_ms, last_ms, now_ms)`` asks for the candles that open from ``first_ms`` to
-    ``last_ms``, both included and never more than ``page_rows(interval)``. ``decode_candles(body, series, instrument)``
+    ``last_ms``, both included, and for ``page_rows(interval)`` of them at most: of a longer span that holds more, one
+    end or the other is not served. ``decode_candles(body, series, instrument)``
     and the other decoders raise ``MalformedAnswer`` and nothing else, whatever the bytes. ``fault(status, headers,
     body)`` is the error an answer stands for, or None; header names are in lower case.
     """

@@ -54,6 +54,7 @@ class Requests:
         self._asked: dict[int, _Request] = {}
         self._overdue: dict[int, set[str]] = {}  # first requests that may still be answered
         self._rejoining: set[str] = set()  # left and not asked for again yet: a candle of it is a late one
+        self._doubted: set[str] = set()  # refused once, and not live since
         self._spent: deque[float] = deque(maxlen=self._limits.topics_per_hour)  # when each topic was asked for or left
         self._sendable_at = now_at
         self.unsettled = set(series)  # WAITING or ASKED
@@ -110,6 +111,7 @@ class Requests:
             self.refused[topic] = now_at + (_PACED_FOR_S if event.retryable else _REFUSED_FOR_S)
         if event.retryable:
             return [NoticeReceived(event.reason)]
+        self._doubted.update(topics)
         return [SeriesRefused(self._series[topic], event.reason) for topic in topics]
 
     def _confirmed(self, topic: str, now_at: float) -> bool:
@@ -121,6 +123,7 @@ class Requests:
 
     def _settle(self, topic: str) -> None:
         self.unsettled.discard(topic)
+        self._doubted.discard(topic)
         self.refused.pop(topic, None)
         for request_id, request in list(self._asked.items()):
             request.topics.discard(topic)
@@ -191,6 +194,8 @@ class Requests:
     def wake(self, now_at: float) -> None:
         """Ask again for what was refused long enough ago, and for what was not answered in time.
 
+        What was refused before and is not answered now stays refused: it says nothing of the connection.
+
         Raises:
             SubscriptionTimedOut: topics unanswered for the second time.
         """
@@ -204,6 +209,11 @@ class Requests:
                 continue
             del self._asked[request_id]
             if request.last:
-                raise SubscriptionTimedOut(f"{len(request.topics)} subscriptions were not confirmed, asked twice")
+                if unanswered := request.topics - self._doubted:
+                    raise SubscriptionTimedOut(f"{len(unanswered)} subscriptions were not confirmed, asked twice")
+                self.unsettled.difference_update(request.topics)
+                self.refused.update(dict.fromkeys(request.topics, now_at + _REFUSED_FOR_S))
+                continue
+            self._overdue = {number: topics for number, topics in self._overdue.items() if topics - request.topics}
             self._overdue[request_id] = request.topics
             self._enqueue(sorted(request.topics), last=True)

@@ -10,11 +10,13 @@ monotonic seconds). Each topic goes through::
        │   unanswered: once more │ │ named by the refusal, or alone in the refused request
        ├─────────────────────────┘ ▼
        │                        REFUSED
-       └───────────────────────────┘ after an hour; after half a minute when the refusal was about pace
+       └───────────────────────────┘ after an hour; after half a minute when the refusal was about pace;
+                                     and back here, if it is not answered
 
 A series whose frames stay away is asked for anew: LIVE goes back to WAITING, first to be left, then to be asked for.
 A refusal that does not name its culprit halves the request, so that one bad symbol never stops the others. Deadlines
-are absolute: a chatty feed does not postpone them. A topic that stays unanswered twice ends the connection.
+are absolute: a chatty feed does not postpone them. A topic that stays unanswered twice ends the connection, unless it
+was refused before: then it stays refused.
 """
 
 from collections.abc import Iterable, Sequence
@@ -193,7 +195,7 @@ class FeedSession:
 
         Raises:
             ConnectionIdle: silence after a probe.
-            SubscriptionTimedOut: topics unanswered for the second time.
+            SubscriptionTimedOut: topics unanswered for the second time, that were not refused before.
         """
         self._pulse.wake(now_at)
         if self._opened_at + _HEALTHY_AFTER_S <= now_at:

@@ -1,9 +1,9 @@
 """What the rest of streamer may ask of a store. The real one and the in-memory twin of the tests pass one suite."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -187,6 +187,10 @@ class Ledger(Protocol):
         """What opens in [since, until) of each series and is neither stored nor a listed gap, by series and time."""
         ...
 
+    async def nearest(self, run: Run, within: timedelta) -> tuple[datetime | None, datetime | None]:
+        """The open times of the last stored candle before ``run`` and of the first after it, no further than that."""
+        ...
+
     async def advance(self, marks: Mapping[Series, datetime]) -> None:
         """Move marks forward; one that is further already stays."""
         ...
@@ -199,8 +203,11 @@ class Ledger(Protocol):
         """
         ...
 
-    async def due_gaps(self, exchange: str, now: datetime, most: int) -> list[Gap]:
-        """Gaps to ask for again, the longest due first: nobody else gets them for ten minutes, or until recorded."""
+    async def due_gaps(self, exchange: str, series: Collection[Series], now: datetime, most: int) -> list[Gap]:
+        """Gaps of these series of ``exchange`` to ask for again, the longest due first.
+
+        Nobody else gets them for ten minutes, or until recorded.
+        """
         ...
 
     async def claim(self, ids: Sequence[int], now: datetime) -> list[Gap]:
@@ -212,7 +219,10 @@ class Ledger(Protocol):
         ...
 
     async def reconcile(self, now: datetime) -> int:
-        """Close what was stored meanwhile, from whatever source; how many listed gaps held such candles."""
+        """Close what was stored meanwhile, from whatever source; how many listed gaps held such candles.
+
+        Absent ones that nobody asks for are looked at by turns, a thousand at a time: they seldom change.
+        """
         ...
 
     async def note_break(self, broken: Break) -> None:

@@ -4,7 +4,7 @@ It judges nothing: whether a candle is absent or only late is for those who ask 
 change is in ``gap_rows``; here they are read and written, one writer of a series at a time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from streamer.domain.interval import Interval, from_ms, to_ms
@@ -15,10 +15,11 @@ from streamer.store.pool import Connection, Pool
 from streamer.store.statements import query
 
 _LEASE = timedelta(minutes=10)
+_ABSENT_AT_ONCE = 1_000
 _STATEMENTS = (
     "follow_series", "end_followed", "series_marks", "advance_marks", "holes", "lock_series_gaps", "gaps_near",
     "delete_gaps", "save_gaps", "due_gaps", "claim_gaps", "list_gaps", "stored_gaps", "note_break", "list_breaks",
-    "open_gap_counts", "set_moment", "completeness_ratios",
+    "open_gap_counts", "set_moment", "completeness_ratios", "nearest_stored", "absent_turn",
 )  # fmt: skip
 
 
@@ -28,6 +29,7 @@ class DatabaseLedger:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._sql = {name: query(name) for name in _STATEMENTS}
+        self._looked_to = 0  # the absent gap at which the last turn ended
 
     async def follow(self, exchange: str, since: Mapping[Series, datetime], now: datetime) -> Mapping[Series, datetime]:
         """The marks of exactly these series of ``exchange``, which are followed from now on; new ones begin at theirs.
@@ -47,6 +49,14 @@ class DatabaseLedger:
         async with self._pool.connection() as connection:
             return await self._missing(connection, runs, but_listed=True)
 
+    async def nearest(self, run: Run, within: timedelta) -> tuple[datetime | None, datetime | None]:
+        """The open times of the last stored candle before ``run`` and of the first after it, no further than that."""
+        async with self._pool.connection() as connection:
+            [(before, after)] = await connection.fetch(
+                self._sql["nearest_stored"], *run.series, run.first_time, run.last_time, within
+            )
+        return before, after
+
     async def advance(self, marks: Mapping[Series, datetime]) -> None:
         """Move marks forward; one that is further already stays."""
         async with self._pool.connection() as connection:
@@ -63,10 +73,14 @@ class DatabaseLedger:
         async with self._pool.connection() as connection, connection.transaction():
             await self._settle(connection, window, findings, now, asked=True)
 
-    async def due_gaps(self, exchange: str, now: datetime, most: int) -> list[Gap]:
-        """Gaps to ask for again, the longest due first: nobody else gets them for ten minutes, or until recorded."""
+    async def due_gaps(self, exchange: str, series: Collection[Series], now: datetime, most: int) -> list[Gap]:
+        """Gaps of these series of ``exchange`` to ask for again, the longest due first.
+
+        Nobody else gets them for ten minutes, or until recorded.
+        """
+        _, symbols, intervals = _columns(series)
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(self._sql["due_gaps"], exchange, now, now + _LEASE, most)
+            rows = await connection.fetch(self._sql["due_gaps"], exchange, now, now + _LEASE, most, symbols, intervals)
         return [gap_of(row) for row in sorted(rows, key=lambda row: (row["next_attempt_at"], row["id"]))]
 
     async def claim(self, ids: Sequence[int], now: datetime) -> list[Gap]:
@@ -85,13 +99,20 @@ class DatabaseLedger:
         return [gap_of(row) for row in rows]
 
     async def reconcile(self, now: datetime) -> int:
-        """Close what was stored meanwhile, from whatever source; how many listed gaps held such candles."""
+        """Close what was stored meanwhile, from whatever source; how many listed gaps held such candles.
+
+        Absent ones that nobody asks for are looked at by turns, a thousand at a time: they seldom change.
+        """
         async with self._pool.connection() as connection:
-            rows = await connection.fetch(self._sql["stored_gaps"])
+            looked_to: int | None = await connection.fetchval(
+                self._sql["absent_turn"], self._looked_to, _ABSENT_AT_ONCE
+            )
+            rows = await connection.fetch(self._sql["stored_gaps"], self._looked_to, looked_to)
             for exchange, symbol, interval, first, last in rows:
                 window = Run(Series(exchange, symbol, Interval(interval)), first, last)
                 async with connection.transaction():
                     await self._settle(connection, window, (), now, asked=False)
+        self._looked_to = looked_to or 0
         return len(rows)
 
     async def note_break(self, broken: Break) -> None:

@@ -1,5 +1,7 @@
 """The facts of completeness: what is late, missing, repaired or withheld, each logged and counted as one act."""
 
+from collections.abc import Mapping
+
 from structlog.typing import FilteringBoundLogger
 
 from streamer.domain.series import Series
@@ -13,6 +15,7 @@ class GapRecorder:
         self._metrics = metrics
         self._log = logger
         self._unreachable = False
+        self._fresh: dict[str, set[str]] = {}  # the intervals that have a value
 
     def late(self, exchange: str, count: int) -> None:
         """REST brought candles that a live connection did not; no gap came of it."""
@@ -34,6 +37,15 @@ class GapRecorder:
     def completeness_measured(self, exchange: str, ratio: float) -> None:
         """The stored share of what was expected of the last 24 hours."""
         self._metrics.completeness.labels(exchange).set(ratio)
+
+    def freshness_measured(self, exchange: str, reached_s: Mapping[str, float], overdue: int) -> None:
+        """When the newest candle ended of the lively series furthest behind, by interval, and how many are overdue."""
+        for interval in self._fresh.get(exchange, set()) - reached_s.keys():
+            self._metrics.last_closed.remove(exchange, interval)  # what is lively no more would look stuck
+        self._fresh[exchange] = set(reached_s)
+        for interval, ended_s in reached_s.items():
+            self._metrics.last_closed.labels(exchange, interval).set(ended_s)
+        self._metrics.series_overdue.labels(exchange).set(overdue)
 
     def ledger_unreachable(self, cause: Exception) -> None:
         """The database did not answer while looking for what is missing; the next pass looks again."""

@@ -64,6 +64,13 @@ class Metrics:
         self.close_to_received = histogram(
             "close_to_received_seconds", "From a candle's end to its closing frame.", _LATENCIES
         )
+        self.last_closed = gauge(
+            "last_closed_candle_timestamp_seconds",
+            "When the newest candle ended of the lively series that is furthest behind.",
+            "exchange",
+            "interval",
+        )
+        self.series_overdue = gauge("series_overdue", "Lively series whose next candle should have come.", "exchange")
         self.series_followed = gauge("series_followed", "Series that are followed.", "exchange")
         self.buffer_candles = gauge("buffer_candles", "Candles that wait for the database in memory.")
         self.spool_candles = gauge("spool_candles", "Candles that wait for the database on disk.")

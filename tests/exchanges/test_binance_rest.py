@@ -39,9 +39,6 @@ def page(item: Instrument, body: object, interval: Interval = Interval.M1) -> An
         (LINEAR, "/fapi/v1/klines", 99, 1),
         (LINEAR, "/fapi/v1/klines", 100, 2),
         (LINEAR, "/fapi/v1/klines", 499, 2),
-        (LINEAR, "/fapi/v1/klines", 500, 5),
-        (LINEAR, "/fapi/v1/klines", 1_000, 5),
-        (LINEAR, "/fapi/v1/klines", 1_500, 10),
         (INVERSE, "/dapi/v1/klines", 499, 2),
     ],
 )
@@ -150,6 +147,7 @@ def test_impossible_rows_are_counted_and_the_others_kept() -> None:
     result = page(SPOT, [crossed, shifted, shifted, [OPEN_MS + MINUTE_MS, *ROW[1:]]])
     assert len(result.rows) == 1
     assert result.refused == {"price_order": 1, "off_boundary": 2}
+    assert result.refused_ms == (OPEN_MS, OPEN_MS + 1, OPEN_MS + 1)
 
 
 def test_eleven_elements_make_a_row() -> None:

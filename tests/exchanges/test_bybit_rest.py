@@ -140,6 +140,7 @@ def test_impossible_and_unreadable_rows_leave_the_others() -> None:
     page = decode_candles(answer(list=rows), minutes(LINEAR), LINEAR)
     assert [to_ms(one.candle.open_time) for one in page.rows] == [T]
     assert dict(page.refused) == {"price_order": 1, "off_boundary": 1, "wrong_shape": 2}
+    assert page.refused_ms == (T + 60_000, T + 61_000)
 
 
 @pytest.mark.parametrize(

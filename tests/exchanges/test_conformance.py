@@ -236,3 +236,22 @@ def test_candle_windows_never_exceed_a_page(adapter: ExchangeAdapter, market: Ma
             first_ms = last_ms - (asked - 1) * interval.milliseconds
             request = facts.rest.candles(instrument, interval, first_ms, last_ms, NOW_MS)
             assert asked <= int(request.params["limit"]) <= page_rows
+
+
+@each_side
+def test_a_longer_span_asks_for_no_more_than_a_page(adapter: ExchangeAdapter, market: Market) -> None:
+    """A halt is asked across from both its ends: the bounds are those of the span, the number and cost of a page."""
+    facts: MarketFacts = adapter.markets[market]
+    instrument = instruments_of(adapter, market)[0]
+    for interval in facts.intervals:
+        page_rows = facts.rest.page_rows(interval)
+        last_ms = interval.floor_ms(NOW_MS) - interval.milliseconds
+        page, longer = (
+            facts.rest.candles(instrument, interval, last_ms - (rows - 1) * interval.milliseconds, last_ms, NOW_MS)
+            for rows in (page_rows, 3 * page_rows)
+        )
+        assert int(longer.params["limit"]) == int(page.params["limit"]) <= page_rows
+        assert longer.weight == page.weight
+        assert [key for key in page.params if page.params[key] != longer.params[key]] == [
+            key for key in page.params if key in {"startTime", "start", "before"}
+        ]

@@ -137,6 +137,7 @@ def test_impossible_rows_are_counted_and_the_rest_is_kept() -> None:
     page = decoded(answer(row(OPEN_MS), row(OPEN_MS + 1), row(OPEN_MS - MINUTE_MS, volume="-1")))
     assert len(page.rows) == 1
     assert page.refused == {"off_boundary": 1, "negative": 1}
+    assert page.refused_ms == (OPEN_MS + 1, OPEN_MS - MINUTE_MS)
 
 
 def test_an_empty_answer_is_a_page_without_rows() -> None:

@@ -13,10 +13,10 @@ RawPlay = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 
 @asynccontextmanager
-async def exchange_server(play: Play) -> AsyncIterator[str]:
+async def exchange_server(play: Play, compression: str | None = None) -> AsyncIterator[str]:
     """The URL of a server that runs ``play`` on each connection, and closes it with 1000 when that returns."""
     async with serve(
-        play, "127.0.0.1", 0, compression=None, ping_interval=None, max_size=None, close_timeout=0.1
+        play, "127.0.0.1", 0, compression=compression, ping_interval=None, max_size=None, close_timeout=0.1
     ) as server:
         yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 

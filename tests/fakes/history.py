@@ -29,6 +29,7 @@ class HistoryServer:
     open_flags: set[int] = field(default_factory=set)  # open times that the exchange itself flags as not closed
     failing: dict[str, HistoryError] = field(default_factory=dict)  # by native symbol
     refused: dict[str, int] = field(default_factory=dict)
+    refused_ms: list[int] = field(default_factory=list)
     generous: bool = False
     ahead_s: float = 0.0
     asked: list[tuple[str, str, int, int]] = field(default_factory=list)  # symbol, interval, first and last open time
@@ -55,6 +56,7 @@ class HistoryServer:
                 if open_ms <= now_ms and open_ms not in self.absent
             ],
             "refused": self.refused,
+            "refused_ms": self.refused_ms,
         })  # fmt: skip
 
 

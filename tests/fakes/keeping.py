@@ -44,8 +44,10 @@ class TrueExchange:
     volume: Callable[[str, int], float | None] = lambda _symbol, _minute: 3.0
     unclosed: set[int] = field(default_factory=set)  # minutes that it does not call closed
     impossible: set[int] = field(default_factory=set)  # minutes whose candles cannot be
+    unplaced: bool = False  # nor can be told when they opened
     failure: Callable[[str], HistoryError | None] = lambda _symbol: None
-    most_rows: int | None = None  # it answers no more, and keeps the newest
+    most_rows: int | None = None  # it answers no more, and never more than asked for
+    keeps_oldest: bool = False  # of more than that; else the newest
     held: asyncio.Event | None = None  # until it is set, nothing is answered
     asked: list[tuple[str, int, int]] = field(default_factory=list)  # symbol, first and last minute
     asked_at: list[float] = field(default_factory=list)  # seconds after the beginning
@@ -66,7 +68,8 @@ class TrueExchange:
             raise error
         minutes = range(first, min(last, (now_ms - NOON_MS) // 60_000) + 1)
         there = [(minute, volume) for minute in minutes if (volume := self.volume(symbol, minute)) is not None]
-        there = there if self.most_rows is None else there[-self.most_rows :]
+        most = min(int(params["limit"]), self.most_rows or 1_000_000)
+        there = there[:most] if self.keeps_oldest else there[-most:]
         refused = [minute for minute, _ in there if minute in self.impossible]
         return answer({
             "rows": [
@@ -75,6 +78,7 @@ class TrueExchange:
                 if minute not in self.impossible
             ],
             "refused": {"price_order": len(refused)} if refused else {},
+            "refused_ms": [] if self.unplaced else [NOON_MS + minute * 60_000 for minute in refused],
         })  # fmt: skip
 
 
@@ -191,7 +195,7 @@ class KeptWorld:
         self.slow_store = False
         self.stored: dict[Series, set[datetime]] = {series: set() for series in self.chosen}
         self.fetched: list[tuple[str, int]] = []
-        self.ledger = MemoryLedger(lambda series, time: time in self.stored[series])
+        self.ledger = MemoryLedger(lambda series, time: time in self.stored[series], self.stored.__getitem__)
 
     def service(self, options: KeeperOptions | None = None) -> Service:
         """A process that is not started yet."""

@@ -4,7 +4,7 @@ It keeps a fact per open time, where the real one keeps runs: what a row of ``ga
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -43,14 +43,21 @@ class Followed:
 
 
 class MemoryLedger:
-    """A ledger; ``stored`` says whether a candle is. ``away`` makes every call fail until it is None again."""
+    """A ledger; ``stored`` says whether a candle is, ``times`` which are of a series.
 
-    def __init__(self, stored: Callable[[Series, datetime], bool]) -> None:
+    ``away`` makes every call fail until it is None again.
+    """
+
+    def __init__(
+        self, stored: Callable[[Series, datetime], bool], times: Callable[[Series], Iterable[datetime]]
+    ) -> None:
         self.followed: dict[Series, Followed] = {}
         self.facts: dict[Series, dict[datetime, Fact]] = {}
         self.broken: list[Break] = []
+        self._noted: set[Break] = set()
         self.away: StoreUnavailable | None = None
         self._stored = stored
+        self._times = times
         self._rows = count(1)
 
     async def follow(self, exchange: str, since: Mapping[Series, datetime], now: datetime) -> Mapping[Series, datetime]:
@@ -76,6 +83,14 @@ class MemoryLedger:
             ]
             holes.extend(Run(series, run[0], run[-1]) for run in _runs(times, series.interval.duration))
         return holes
+
+    async def nearest(self, run: Run, within: timedelta) -> tuple[datetime | None, datetime | None]:
+        """The stored candles next to a run."""
+        self._answer()
+        times = list(self._times(run.series))
+        before = [time for time in times if run.first_time - within <= time < run.first_time]
+        after = [time for time in times if run.last_time < time <= run.last_time + within]
+        return max(before, default=None), min(after, default=None)
 
     async def advance(self, marks: Mapping[Series, datetime]) -> None:
         """Move marks forward."""
@@ -104,13 +119,14 @@ class MemoryLedger:
             self._settle(gap.run, {}, now, asked=False)
         return len(held)
 
-    async def due_gaps(self, exchange: str, now: datetime, most: int) -> list[Gap]:
+    async def due_gaps(self, exchange: str, series: Collection[Series], now: datetime, most: int) -> list[Gap]:
         """Gaps to ask for again, claimed."""
         self._answer()
         due = [
             gap
             for gap in self._gaps()
             if gap.run.series.exchange == exchange
+            and gap.run.series in series
             and gap.next_attempt_time is not None
             and gap.next_attempt_time <= now
             and self._free(gap, now)
@@ -132,7 +148,8 @@ class MemoryLedger:
     async def note_break(self, broken: Break) -> None:
         """Remember a break."""
         self._answer()
-        if broken not in self.broken:
+        if broken not in self._noted:
+            self._noted.add(broken)
             self.broken.append(broken)
 
     async def breaks(self, most: int, exchange: str | None = None, since: datetime | None = None) -> list[Break]:

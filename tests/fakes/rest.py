@@ -81,18 +81,22 @@ def _decoded(body: bytes) -> Any:
         raise MalformedAnswer(str(error)) from None
 
 
-def _candles(wanted: Instrument, interval: Interval, first_ms: int, last_ms: int, now_ms: int) -> Request:
-    return Request(
-        path="/candles",
-        params={
-            "symbol": wanted.native_symbol,
-            "interval": interval.value,
-            "first": str(first_ms),
-            "last": str(last_ms),
-            "now": str(now_ms),
-        },
-        pool=POOL,
-    )
+def _asking(page_rows: int) -> Callable[[Instrument, Interval, int, int, int], Request]:
+    def candles(wanted: Instrument, interval: Interval, first_ms: int, last_ms: int, now_ms: int) -> Request:
+        return Request(
+            path="/candles",
+            params={
+                "symbol": wanted.native_symbol,
+                "interval": interval.value,
+                "first": str(first_ms),
+                "last": str(last_ms),
+                "limit": str(min((last_ms - first_ms) // interval.milliseconds + 1, page_rows)),
+                "now": str(now_ms),
+            },
+            pool=POOL,
+        )
+
+    return candles
 
 
 def _decode_candles(body: bytes, series: Series, _instrument: Instrument) -> HistoryPage:
@@ -101,13 +105,13 @@ def _decode_candles(body: bytes, series: Series, _instrument: Instrument) -> His
         HistoryRow(make_candle(series, open_ms, (1, 2, 1, 2), volume[0] if volume else 3), closed)
         for open_ms, closed, *volume in answer["rows"]
     ]
-    return HistoryPage(tuple(rows), answer.get("refused", {}))
+    return HistoryPage(tuple(rows), answer.get("refused", {}), tuple(answer.get("refused_ms", ())))
 
 
 def _rest(market: Market, pages: Mapping[Market, Sequence[InstrumentPage]], page_rows: int) -> Rest:
     return Rest(
         page_rows=lambda _interval: page_rows,
-        candles=_candles,
+        candles=_asking(page_rows),
         decode_candles=_decode_candles,
         instruments=lambda cursor: Request(path=f"/{market.value}/list", params={"cursor": cursor or "0"}, pool=POOL),
         decode_instruments=lambda body: pages[market][_decoded(body)],

@@ -68,6 +68,10 @@ class MemoryStore:
                 self.instruments[key] = replace(stored, status=Status.CLOSED)
         self.instruments.update(listed)
 
+    def times(self, series: Series) -> list[datetime]:
+        """The open times that are stored of a series."""
+        return [time for one, time in self.rows if one == series]
+
     def _answer(self) -> None:
         if self.away is not None:
             raise self.away

@@ -94,7 +94,7 @@ def candles_of(series: Series, open_times: Iterable[datetime]) -> list[Delivery]
 def memory_subject() -> Subject:
     """The twin over the store's twin."""
     store = MemoryStore()
-    return Subject(MemoryLedger(lambda series, time: (series, time) in store.rows), store)
+    return Subject(MemoryLedger(lambda series, time: (series, time) in store.rows, store.times), store)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import pytest
 
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
-from streamer.store.contract import Break, GapCause, GapFilter, Run
+from streamer.store.contract import Break, Finding, GapCause, GapFilter, Run
 from tests.integration.ledger_samples import (
     ABSENT,
     ALL,
@@ -172,23 +172,48 @@ class LedgerSuite:
         await subject.ask(6, 7, opened(6, 7, again=None))
         await subject.ask(9, 9, opened(9, 9, again=NOW + DAY))
         later = NOW + 3 * MINUTE
-        assert await subject.ledger.due_gaps("okx", later, 10) == []
-        assert [gap.run for gap in await subject.ledger.due_gaps("binance", later, 1)] == [run(3, 4)]
-        assert [gap.run for gap in await subject.ledger.due_gaps("binance", later, 10)] == [run(0, 1)]
-        assert await subject.ledger.due_gaps("binance", later + 9 * MINUTE, 10) == []
+        assert await subject.ledger.due_gaps("okx", [SERIES], later, 10) == []
+
+        async def given(now: datetime, most: int = 10) -> list[Run]:
+            return [gap.run for gap in await subject.ledger.due_gaps("binance", [SERIES], now, most)]
+
+        assert await given(later, 1) == [run(3, 4)]
+        assert await given(later) == [run(0, 1)]
+        assert await given(later + 9 * MINUTE) == []
         await subject.ask(0, 1, opened(0, 1, again=later + MINUTE), now=later)
-        assert [gap.run for gap in await subject.ledger.due_gaps("binance", later + 9 * MINUTE, 10)] == [run(0, 1)]
-        assert [gap.run for gap in await subject.ledger.due_gaps("binance", later + 10 * MINUTE, 10)] == [run(3, 4)]
+        assert await given(later + 9 * MINUTE) == [run(0, 1)]
+        assert await given(later + 10 * MINUTE) == [run(3, 4)]
+
+    async def test_due_gaps_of_series_that_were_not_asked_for_stay_free(self, subject: Subject) -> None:
+        """Of another symbol or interval: a process that keeps them gets them at once."""
+        for series in (SERIES, OTHER, FIVE):
+            window = run(0, 4, series)._replace(last_time=at(0))
+            await subject.ledger.record(window, [Finding(window, OPEN, BREAK, "no", NOW)], NOW)
+        assert await subject.ledger.due_gaps("binance", [], NOW, 10) == []
+        for series in (OTHER, FIVE, SERIES):
+            assert [gap.run.series for gap in await subject.ledger.due_gaps("binance", [series], NOW, 10)] == [series]
+
+    async def test_the_nearest_stored_candles_lie_outside_the_run(self, subject: Subject) -> None:
+        """Of that series, and no further than is asked for."""
+        await subject.store(1, 2, 5, 20, 21)
+        await subject.store(10, series=OTHER)
+        nearest = subject.ledger.nearest
+        assert await nearest(run(3, 9), HOUR) == (at(2), at(20))
+        assert await nearest(run(5, 5), HOUR) == (at(2), at(20))
+        assert await nearest(run(6, 12), 9 * MINUTE) == (at(5), at(20))
+        assert await nearest(run(6, 12), 7 * MINUTE) == (at(5), None)
+        assert await nearest(run(0, 0), HOUR) == (None, at(1))
+        assert await nearest(run(0, 0, FIVE), HOUR) == (None, None)
 
     async def test_absent_is_asked_once_more_after_a_day(self, subject: Subject) -> None:
         """Then never again; any source may still turn it into a stored candle."""
         await subject.ask(0, 4, absent(0, 4))
-        assert await subject.ledger.due_gaps("binance", NOW + DAY - MINUTE, 10) == []
-        [due] = await subject.ledger.due_gaps("binance", NOW + DAY, 10)
+        assert await subject.ledger.due_gaps("binance", [SERIES], NOW + DAY - MINUTE, 10) == []
+        [due] = await subject.ledger.due_gaps("binance", [SERIES], NOW + DAY, 10)
         await subject.ask(0, 4, absent(0, 4), now=NOW + DAY)
         gap = await subject.only()
         assert (gap.id, gap.attempts, gap.resolved_time, gap.next_attempt_time) == (due.id, 2, NOW, None)
-        assert await subject.ledger.due_gaps("binance", NOW + 9 * DAY, 10) == []
+        assert await subject.ledger.due_gaps("binance", [SERIES], NOW + 9 * DAY, 10) == []
         await subject.store(0, 1, 2, 3, 4)
         assert await subject.ledger.reconcile(NOW + 2 * DAY) == 1
         assert await subject.rows() == [(0, 4, REPAIRED)]
@@ -208,7 +233,7 @@ class LedgerSuite:
         ids = [gap.id for gap in await subject.ledger.gaps(ALL, 10)]
         assert [gap.run for gap in await subject.ledger.claim(ids[:1], NOW)] == [run(0, 1)]
         assert [gap.run for gap in await subject.ledger.claim([*ids, 10**9], NOW)] == [run(3, 4)]
-        assert await subject.ledger.due_gaps("binance", NOW + 9 * MINUTE, 10) == []
+        assert await subject.ledger.due_gaps("binance", [SERIES], NOW + 9 * MINUTE, 10) == []
         assert [gap.run for gap in await subject.ledger.claim(ids, NOW + 10 * MINUTE)] == [run(0, 1), run(3, 4)]
 
     async def test_reconciling_closes_what_was_stored(self, subject: Subject) -> None:

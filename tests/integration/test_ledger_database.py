@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from itertools import pairwise
 
 import asyncpg
@@ -38,9 +39,9 @@ async def test_two_processes_never_get_the_same_gap(others: list[DatabaseLedger]
     """However many ask at once, each due gap is given to one of them, and none is forgotten."""
     for number in range(0, 120, 3):
         await others[0].record(run(number, number), [opened(number, number, again=NOW)], NOW)
-    given = await asyncio.gather(*(ledger.due_gaps("binance", NOW, 7) for _ in range(3) for ledger in others))
+    given = await asyncio.gather(*(ledger.due_gaps("binance", [SERIES], NOW, 7) for _ in range(3) for ledger in others))
     ids = [gap.id for gaps in given for gap in gaps]
-    left = await others[0].due_gaps("binance", NOW, 100)
+    left = await others[0].due_gaps("binance", [SERIES], NOW, 100)
     assert len(ids) == len(set(ids))
     assert sorted([*ids, *(gap.id for gap in left)]) == sorted(gap.id for gap in await others[0].gaps(ALL, 100))
 
@@ -101,9 +102,10 @@ async def test_every_call_says_that_the_database_is_away() -> None:
     ledger = DatabaseLedger(pool)
     calls = (
         ledger.follow("binance", {SERIES: NOW}, NOW), ledger.holes({SERIES: (at(0), at(5))}), ledger.holes({}),
-        ledger.advance({SERIES: NOW}), ledger.record(run(0, 1), (), NOW), ledger.due_gaps("binance", NOW, 1),
+        ledger.advance({SERIES: NOW}), ledger.record(run(0, 1), (), NOW), ledger.due_gaps("binance", [SERIES], NOW, 1),
         ledger.claim([1], NOW), ledger.gaps(GapFilter(), 1), ledger.reconcile(NOW), ledger.open_counts(),
         ledger.note_break(Break("binance", 1, 2, "lost", NOW)), ledger.breaks(1), ledger.completeness(NOW),
+        ledger.nearest(run(0, 1), DAY),
     )  # fmt: skip
     for call in calls:
         with pytest.raises(StoreUnavailable):
@@ -160,3 +162,37 @@ async def test_a_candle_that_was_repaired_and_is_gone_is_a_hole(store: OpenStore
     gaps = await ledger.gaps(ALL, 10)
     assert [gap.run for gap in gaps] == [run(0, 1), run(2, 2), run(3, 4)]
     assert (gaps[1].status, gaps[1].attempts, gaps[1].detected_time) == (OPEN, 1, NOW + DAY)
+
+
+async def _absent_days(store: OpenStore, ledger: DatabaseLedger, rows: int) -> list[datetime]:
+    """So many absent gaps of a minute, a day apart; when they open, in the order of their numbers."""
+    await ledger.record(run(0, 0), [absent(0, 0)], NOW)
+    copied = """insert into gaps (exchange, symbol, interval, first_open_time, last_open_time, cause, status, expected,
+        found, attempts, detected_at, resolved_at)
+        select exchange, symbol, interval, first_open_time + days, last_open_time + days, cause, status, expected,
+            found, attempts, detected_at, resolved_at
+        from gaps, generate_series(1, $1) n, make_interval(days => n) as days order by n"""
+    await store.look(copied, rows - 1)
+    return [at(0) + number * DAY for number in range(rows)]
+
+
+async def test_absent_gaps_that_nobody_asks_for_are_compared_by_turns(store: OpenStore) -> None:
+    """A minute's work does not grow with them; each has its turn, and the first follows the last."""
+    ledger = DatabaseLedger(store.pool)
+    days = await _absent_days(store, ledger, 2_500)
+    await store.write_all(candles_of(SERIES, [days[10], days[1_700], days[2_499]]))
+    assert [await ledger.reconcile(NOW) for _ in range(3)] == [1, 1, 1]
+    await store.write_all(candles_of(SERIES, [days[20]]))
+    assert await ledger.reconcile(NOW) == 1
+    assert [await ledger.reconcile(NOW) for _ in range(3)] == [0, 0, 0]
+
+
+async def test_open_and_claimed_gaps_are_compared_every_time(store: OpenStore) -> None:
+    """However many absent ones come first."""
+    ledger = DatabaseLedger(store.pool)
+    days = await _absent_days(store, ledger, 2_500)
+    await ledger.record(run(5, 6), [opened(5, 6)], NOW)
+    [asked] = await ledger.gaps(GapFilter(since=days[2_499]), 10)
+    assert [gap.run for gap in await ledger.claim([asked.id], NOW)] == [asked.run]
+    await store.write_all(candles_of(SERIES, [at(5), days[2_499]]))
+    assert await ledger.reconcile(NOW) == 2

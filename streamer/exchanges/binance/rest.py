@@ -1,7 +1,7 @@
 """Binance's REST: what to ask for candles and the time, what it costs, and what the answers say. Pure.
 
-Every request carries both bounds and the exact number of candles between them, because the products disagree about
-which end of a longer range they serve: spot the oldest, COIN-M the newest, USDⓈ-M does not say.
+Every request carries both bounds and the number of candles between them, as far as a page goes, because the products
+disagree about which end of a longer range they serve: spot the oldest, COIN-M the newest, USDⓈ-M does not say.
 """
 
 from collections import Counter
@@ -39,11 +39,13 @@ def _inverse_rows(interval: Interval) -> int:
     return min(_FUTURES_ROWS, _INVERSE_RANGE_S // interval.seconds)
 
 
-def _candles(path: str, tariff: Tariff) -> Callable[[Instrument, Interval, int, int, int], Request]:
+def _candles(
+    path: str, tariff: Tariff, page_rows: Callable[[Interval], int]
+) -> Callable[[Instrument, Interval, int, int, int], Request]:
     """The maker of requests for candles; both bounds are open times and inclusive on the wire."""
 
     def candles(instrument: Instrument, interval: Interval, first_ms: int, last_ms: int, _now_ms: int) -> Request:
-        rows = (last_ms - first_ms) // interval.milliseconds + 1
+        rows = min((last_ms - first_ms) // interval.milliseconds + 1, page_rows(interval))
         return Request(
             path=path,
             params={
@@ -71,6 +73,7 @@ def decode_candles(body: bytes, series: Series, instrument: Instrument) -> Histo
     """
     rows: dict[int, HistoryRow] = {}
     refused: Counter[str] = Counter()
+    refused_ms: list[int] = []
     try:
         for line in as_array(_json(body)):
             row = as_array(line, _ROW_ELEMENTS)
@@ -80,11 +83,12 @@ def decode_candles(body: bytes, series: Series, instrument: Instrument) -> Histo
                 )
             except ImpossibleCandle as refusal:
                 refused[refusal.reason] += 1
+                refused_ms.append(refusal.open_ms)
             else:
                 rows[row[0]] = HistoryRow(candle, closed=None)
     except WrongShape as error:
         raise MalformedAnswer(f"not candles of {series}: {error}") from None
-    return HistoryPage(tuple(rows[open_ms] for open_ms in sorted(rows)), dict(refused))
+    return HistoryPage(tuple(rows[open_ms] for open_ms in sorted(rows)), dict(refused), tuple(refused_ms))
 
 
 def decode_server_time(body: bytes) -> int:
@@ -113,7 +117,7 @@ def _rest(market: Market, prefix: str, tariffs: Mapping[str, Tariff], page_rows:
     listing = whole("/exchangeInfo")
     return Rest(
         page_rows=page_rows,
-        candles=_candles(f"{prefix}/klines", tariffs["/klines"]),
+        candles=_candles(f"{prefix}/klines", tariffs["/klines"], page_rows),
         decode_candles=decode_candles,
         instruments=lambda _cursor: listing,  # the whole list is one page
         decode_instruments=partial(decode_instruments, market),

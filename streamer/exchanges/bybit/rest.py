@@ -61,7 +61,7 @@ def _candles(instrument: Instrument, interval: Interval, first_ms: int, last_ms:
         "interval": INTERVALS[interval],
         "start": str(first_ms),
         "end": str(last_ms + step - 1),
-        "limit": str((last_ms - first_ms) // step + 1),
+        "limit": str(min((last_ms - first_ms) // step + 1, _PAGE_ROWS)),
     }
     return _request(_CANDLES, params)
 
@@ -94,6 +94,7 @@ def decode_candles(body: bytes, series: Series, instrument: Instrument) -> Histo
         raise MalformedAnswer(f"Bybit's candles of {series} cannot be read: {error}") from None
     rows: dict[int, HistoryRow] = {}
     refused: Counter[str] = Counter()
+    refused_ms: list[int] = []
     for row in listed:
         try:
             open_ms, *figures = as_array(row, least=_ROW_FIGURES)[:_ROW_FIGURES]
@@ -101,11 +102,12 @@ def decode_candles(body: bytes, series: Series, instrument: Instrument) -> Histo
             rows.setdefault(opened_ms, HistoryRow(read_candle(series, instrument, opened_ms, figures), None))
         except ImpossibleCandle as error:
             refused[error.reason] += 1
+            refused_ms.append(error.open_ms)
         except WrongShape:
             refused["wrong_shape"] += 1
     if listed and refused["wrong_shape"] == len(listed):
         raise MalformedAnswer(f"Bybit's candles of {series} cannot be read: not one row has the documented shape")
-    return HistoryPage(tuple(row for _, row in sorted(rows.items())), +refused)
+    return HistoryPage(tuple(row for _, row in sorted(rows.items())), +refused, tuple(refused_ms))
 
 
 def decode_instruments(market: Market, body: bytes) -> InstrumentPage:

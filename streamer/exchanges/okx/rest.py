@@ -44,7 +44,7 @@ def _candles(instrument: Instrument, interval: Interval, first_ms: int, last_ms:
             "bar": BARS[interval],
             "before": str(first_ms - 1),  # newer than this; both bounds are exclusive, and named from the present back
             "after": str(last_ms + 1),  # older than this
-            "limit": str(last_ms // length_ms - (first_ms - 1) // length_ms),
+            "limit": str(min(last_ms // length_ms - (first_ms - 1) // length_ms, _PAGE_ROWS)),
         },
         pool=_CANDLES if newest else _HISTORY_CANDLES,
     )
@@ -54,6 +54,7 @@ def _decode_candles(body: bytes, series: Series, instrument: Instrument) -> Hist
     """Rows as OKX flags them, ascending; of two rows of one open time a closed one stays, else the first."""
     rows: dict[int, HistoryRow] = {}
     refused: dict[str, int] = {}
+    refused_ms: list[int] = []
     try:
         for line in data_in(body):
             closed, open_ms = is_closed(line), instant_ms_in(line[0])
@@ -64,9 +65,10 @@ def _decode_candles(body: bytes, series: Series, instrument: Instrument) -> Hist
                 rows[open_ms] = HistoryRow(candle_in(line, series, instrument.market), closed)
             except ImpossibleCandle as impossible:
                 refused[impossible.reason] = refused.get(impossible.reason, 0) + 1
+                refused_ms.append(impossible.open_ms)
     except (MalformedFrame, WrongShape) as error:
         raise MalformedAnswer(f"{series}: {error}") from None
-    return HistoryPage(tuple(rows[open_ms] for open_ms in sorted(rows)), refused)
+    return HistoryPage(tuple(rows[open_ms] for open_ms in sorted(rows)), refused, tuple(refused_ms))
 
 
 def _decode_server_time(body: bytes) -> int:

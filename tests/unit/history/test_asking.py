@@ -111,6 +111,20 @@ async def test_an_impossible_candle_is_not_absent() -> None:
     assert shape(await ask(world, -60, -55)) == [(-58, -58, OPEN, GapCause.REJECTED)]
 
 
+@pytest.mark.parametrize(("opened_s", "rejected"), [(0, [-57]), (20, [-57, -56]), (-20, [-58, -57]), (900, [])])
+async def test_an_impossible_candle_speaks_for_its_own_open_time(opened_s: int, rejected: list[int]) -> None:
+    """One off the boundary for those on both its sides; what lies outside of what was asked for says nothing."""
+    world = HistoryWorld()
+    absent(world, -58, -57, -56)
+    world.server.refused = {"price_order": 1}
+    world.server.refused_ms = [to_ms(at(-57)) + opened_s * 1_000]
+    findings = shape(await ask(world, -60, -55))
+    assert [first for first, _, _, cause in findings if cause is GapCause.REJECTED] == rejected
+    assert {minute for first, last, status, _ in findings if status is ABSENT for minute in range(first, last + 1)} == {
+        -58, -57, -56
+    } - set(rejected)  # fmt: skip
+
+
 @pytest.mark.parametrize("error", [Unavailable("no network"), Refused("no such symbol")])
 async def test_a_failure_leaves_the_rest_open(error: HistoryError) -> None:
     """What was delivered before it is not in the finding; the reason is."""

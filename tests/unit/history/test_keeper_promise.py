@@ -21,12 +21,19 @@ _STEPS = st.sampled_from(
 
 @dataclass(frozen=True)
 class History:
-    """What the exchange has, and what happens in each minute; the last quarter of an hour is quiet and all is well."""
+    """What the exchange has, and what happens in each minute; the last quarter of an hour is quiet and all is well.
+
+    A halt is silent minutes of both series, longer than a page. What is hopeless cannot be, for ever. Of what does not
+    fit into an answer the exchange keeps the oldest or the newest.
+    """
 
     silent: frozenset[tuple[str, int]]
     empty: frozenset[tuple[str, int]]
     unclosed: frozenset[int]
     impossible: frozenset[int]
+    hopeless: frozenset[int]
+    halt: range
+    keeps_oldest: bool
     steps: list[list[str]]
 
 
@@ -37,6 +44,9 @@ HISTORIES = st.builds(
     empty=_MINUTES_OF,
     unclosed=st.frozensets(st.integers(-20, MINUTES), max_size=2),
     impossible=st.frozensets(st.integers(-20, MINUTES), max_size=2),
+    hopeless=st.frozensets(st.integers(-20, MINUTES), max_size=2),
+    halt=st.builds(lambda first, length: range(first, first + length), st.integers(-20, 10), st.integers(0, 30)),
+    keeps_oldest=st.booleans(),
     steps=st.lists(st.lists(_STEPS, max_size=3), min_size=MINUTES, max_size=MINUTES),
 )
 
@@ -48,13 +58,14 @@ class Play:
         self.world = KeptWorld(*BASES, page_rows=12)
         self.history = history
         self.world.exchange.volume = self.volume
-        self.world.exchange.impossible = set(history.impossible)
+        self.world.exchange.impossible = set(history.impossible | history.hopeless)
         self.world.exchange.unclosed = set(history.unclosed)
+        self.world.exchange.keeps_oldest = history.keeps_oldest
         self.late: list[tuple[int, str]] = []
 
     def volume(self, symbol: str, minute: int) -> float | None:
         """What the exchange published."""
-        if (symbol, minute) in self.history.silent:
+        if (symbol, minute) in self.history.silent or minute in self.history.halt:
             return None
         return 0.0 if (symbol, minute) in self.history.empty else 3.0
 
@@ -72,7 +83,7 @@ class Play:
             self.late.clear()
             await self.check()
         world.exchange.failure = lambda _symbol: None
-        world.exchange.impossible = set()
+        world.exchange.impossible = set(self.history.hopeless)
         world.exchange.unclosed = set()
         world.ledger.away = None
         world.slow_store = False
@@ -124,7 +135,8 @@ class Play:
 
     def deliver(self, service: Service, minute: int, base: str) -> None:
         """The stream brings a candle, if there is one that can be and the series is connected."""
-        published = self.volume(f"{base}USDT", minute) is not None and minute not in self.history.impossible
+        impossible = self.history.impossible | self.history.hopeless
+        published = self.volume(f"{base}USDT", minute) is not None and minute not in impossible
         if published and service.attention[self.world.series(base)].connected:
             service.stream(minute, base)
 
@@ -140,7 +152,7 @@ class Play:
 
     def missing(self, base: str) -> set[int]:
         """The minutes of which the exchange has no candle."""
-        return {minute for symbol, minute in self.history.silent if symbol == f"{base}USDT"}
+        return {minute for symbol, minute in self.history.silent if symbol == f"{base}USDT"} | set(self.history.halt)
 
     async def listed(self, base: str, status: GapStatus) -> set[int]:
         """The minutes listed so."""
@@ -158,6 +170,7 @@ async def test_what_was_published_is_stored_and_what_was_not_is_absent(history: 
     for base in BASES:
         stored = {minute for minute in play.world.minutes(base) if minute < MINUTES + 10}
         absent = await play.listed(base, GapStatus.ABSENT)
-        assert stored == set(range(-20, MINUTES + 10)) - play.missing(base)
+        hopeless = history.hopeless - play.missing(base)
+        assert stored == set(range(-20, MINUTES + 10)) - play.missing(base) - hopeless
         assert {minute for minute in absent if minute < MINUTES + 10} == play.missing(base)
-        assert await play.listed(base, GapStatus.OPEN) == set()
+        assert await play.listed(base, GapStatus.OPEN) == hopeless

@@ -44,7 +44,22 @@ def test_a_start_is_asked_for_at_once_as_far_as_it_is_settled() -> None:
     attention = Attention(ms(0.5))
     assert due(SERIES, run(-10, -1), attention, ms(0.5)) == run(-10, -2)
     assert due(SERIES, run(-10, -1), attention, ms(1.0)) == run(-10, -1)
-    assert due(SERIES, run(0, 20), attention, ms(30)) is None
+    assert due(SERIES, run(0, 20), attention, ms(2.4)) is None
+
+
+def test_a_series_that_no_connection_brings_is_asked_for_as_if_it_were_thin() -> None:
+    """Refused, or never confirmed: from two minutes on, once in ten."""
+    attention = Attention(ms(0.5))
+    assert first_due(run(0, 30), attention) == 2.5
+    assert due(SERIES, run(0, 30), attention, ms(2.5)) == run(0, 0)
+    attention.asked(ms(1), ms(2.5))
+    assert first_due(run(1, 30), attention) == 12.5
+    assert due(SERIES, run(1, 30), attention, ms(12.5)) == run(1, 10)
+
+
+def test_what_does_not_trade_is_not_asked_for_without_a_connection() -> None:
+    """A halted instrument that the exchange's stream refuses has no candles to look for."""
+    assert first_due(run(0, 30), Attention(ms(0.5), trades=False)) is None
 
 
 def test_a_break_waits_for_the_connection_and_is_then_asked_for_as_a_whole() -> None:
@@ -52,13 +67,26 @@ def test_a_break_waits_for_the_connection_and_is_then_asked_for_as_a_whole() -> 
     for lively in (True, False):
         attention = connected(lively=lively)
         attention.broken(ms(0.5))
-        assert first_due(run(0, 30), attention, 20.0) is None
-        attention.settled(ms(10.5))
-        for at in (10.5, 10.9):
-            assert due(SERIES, run(0, 9), attention, ms(at)) is None
-        assert due(SERIES, run(0, 9), attention, ms(11.0)) == run(0, 9)
-        attention.asked(ms(10), ms(11.0))
-        assert due(SERIES, run(0, 9), attention, ms(11.2)) is None
+        assert first_due(run(0, 30), attention, 2.4) is None
+        attention.settled(ms(2.4))
+        for at in (2.4, 2.9):
+            assert due(SERIES, run(0, 1), attention, ms(at)) is None
+        assert due(SERIES, run(0, 1), attention, ms(3.0)) == run(0, 1)
+        attention.asked(ms(2), ms(3.0))
+        assert due(SERIES, run(0, 1), attention, ms(3.2)) is None
+
+
+def test_a_break_that_lasts_is_asked_for_every_ten_minutes() -> None:
+    """From two minutes on, and what is left of it once a connection delivers again."""
+    for lively in (True, False):
+        attention = connected(lively=lively)
+        attention.broken(ms(0.5))
+        assert first_due(run(0, 30), attention) == 2.5
+        attention.asked(ms(1), ms(2.5))
+        assert first_due(run(1, 30), attention) == 12.5
+        attention.asked(ms(11), ms(12.5))
+        attention.settled(ms(15.5))
+        assert due(SERIES, run(11, 14), attention, ms(16.0)) == run(11, 14)
 
 
 def test_a_connection_that_never_stays_does_not_put_off_the_question_for_ever() -> None:
@@ -77,13 +105,16 @@ def test_a_lively_series_is_asked_for_three_intervals_after_the_close() -> None:
     assert 4.0 <= at < 4.25
 
 
-@pytest.mark.parametrize("interval", [Interval.S1, Interval.M5])
-def test_short_candles_wait_until_settled_and_long_ones_three_intervals(interval: Interval) -> None:
-    """Never before a minute after the end; three intervals where that is longer."""
+@pytest.mark.parametrize(
+    ("interval", "wait_ms"),
+    [(Interval.S1, 60_000), (Interval.M5, 180_000), (Interval.H1, 180_000), (Interval.D1, 180_000)],
+)
+def test_short_candles_wait_until_settled_and_long_ones_three_minutes(interval: Interval, wait_ms: int) -> None:
+    """Never before a minute after the end; three intervals, but not of an hour or a day."""
     series, attention = Series("test", "BTC-USDT", interval), connected(lively=True)
-    end_ms = NOON_MS + interval.milliseconds
-    wait_ms = max(60_000, 3 * interval.milliseconds)
-    missing = Span(NOON_MS, NOON_MS)
+    missing_ms = interval.floor_ms(NOON_MS)
+    end_ms = missing_ms + interval.milliseconds
+    missing = Span(missing_ms, missing_ms)
     assert due(series, missing, attention, end_ms + wait_ms - 1) is None
     assert due(series, missing, attention, end_ms + wait_ms + 15_000) == missing
 
@@ -137,6 +168,16 @@ def test_causes_follow_what_happened() -> None:
     assert {end: attention.cause(ms(end)).value for end in expected} == expected
     assert attention.cause(ms(22.1)) is GapCause.BREAK
     assert attention.cause(ms(22.2)) is GapCause.LATE
+
+
+def test_what_no_connection_brought_is_a_break() -> None:
+    """Of a series that was refused for an hour: the first two minutes are the start's, the rest is as after a break."""
+    attention = Attention(ms(0))
+    before = {end: attention.cause(ms(end)) for end in (2, 3, 60)}
+    attention.settled(ms(61))
+    assert {end: attention.cause(ms(end)) for end in (2, 3, 60)} == before
+    assert before == {2: GapCause.START, 3: GapCause.BREAK, 60: GapCause.BREAK}
+    assert attention.cause(ms(62)) is GapCause.LATE
 
 
 def test_a_connection_that_broke_again_before_it_held_is_still_in_that_break() -> None:

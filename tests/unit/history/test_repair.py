@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from streamer.domain.candle import Delivery
+from streamer.domain.candle import Delivery, Source, make_candle
 from streamer.domain.errors import Unavailable
 from streamer.domain.interval import Interval, from_ms
 from streamer.domain.series import Series
@@ -29,7 +29,7 @@ class Desk:
     def __init__(self, page_rows: int = 10) -> None:
         self.world = HistoryWorld(page_rows=page_rows)
         self.store = MemoryStore()
-        self.ledger = MemoryLedger(lambda series, time: (series, time) in self.store.rows)
+        self.ledger = MemoryLedger(lambda series, time: (series, time) in self.store.rows, self.store.times)
         adapter = make_adapter(page_rows=page_rows)
         fetcher = PageFetcher(
             client=make_client(
@@ -95,6 +95,19 @@ async def test_what_came_is_kept_when_the_rest_fails_to_come() -> None:
     [outcome] = await desk.repaired(gap)
     assert (outcome.repaired, outcome.absent, outcome.still_open) == (13, 1, 4)
     assert outcome.next_attempt_time is not None
+
+
+async def test_a_halt_longer_than_a_page_is_absent_between_two_stored_candles() -> None:
+    """No page has a witness; one more request has both."""
+    desk = Desk()
+    gap = await desk.gap(-60, -21)
+    absent = [int((NOON + minute * 60) * 1_000) for minute in range(-60, -20)]
+    desk.world.server.absent = set(absent)
+    neighbours = [make_candle(BTC, absent[at] + by, (1, 2, 1, 2), 3) for at, by in ((0, -60_000), (-1, 60_000))]
+    await desk.store.write([Delivery(one, Source.REST, one.open_time) for one in neighbours])
+    [outcome] = await desk.repaired(gap)
+    assert (outcome.repaired, outcome.absent, outcome.still_open) == (0, 40, 0)
+    assert desk.world.server.asked[-1][2:] == (absent[0] - 60_000, absent[-1] + 60_000)
 
 
 async def test_a_failure_takes_nothing_from_an_earlier_proof() -> None:

@@ -153,6 +153,32 @@ def test_a_refused_topic_is_asked_for_again_after_an_hour() -> None:
     assert talk.confirmed() == ["a", "b"]
 
 
+def test_a_refused_topic_that_is_not_answered_later_ends_nothing() -> None:
+    """It is refused for another hour, and the others go on; a late answer still counts."""
+    talk = Talk("a", "b", heartbeat=SELDOM)
+    talk.hear("reject-topic a", "ack 1", "forming b")
+    talk.wait(HOUR_S + 3 * LIMITS.confirm_s, hear="forming b", every_s=60.0)
+    assert [request.split(" ")[2] for request in talk.requests()] == ["a,b", "a", "a"]
+    assert talk.session.settled
+    assert talk.confirmed() == ["b"]
+    assert talk.told.count(SeriesRefused(series_of("a"), "no")) == 1
+    talk.wait(HOUR_S + 3 * LIMITS.confirm_s, hear="forming b", every_s=60.0)
+    assert len(talk.requests()) == 5
+    talk.hear("ack-topic a")
+    assert talk.confirmed() == ["a", "b"]
+
+
+def test_a_topic_that_was_refused_and_came_alive_is_missed_like_any_other() -> None:
+    """Unanswered twice when it is asked for anew, it ends the connection."""
+    talk = Talk("a", "b", heartbeat=SELDOM)
+    talk.hear("reject-topic a", "ack 1", "forming b")
+    talk.wait(HOUR_S)
+    talk.hear("ack-topic a")
+    assert talk.resubscribe("a")
+    with pytest.raises(SubscriptionTimedOut):
+        talk.wait(3 * LIMITS.confirm_s)
+
+
 def test_a_refusal_about_pace_refuses_nobody_and_asks_again_after_half_a_minute() -> None:
     """It is a notice, and the same topics go out again."""
     talk = Talk("a", "b")
