@@ -11,6 +11,7 @@ from random import Random
 
 from streamer.app.database import Database
 from streamer.app.keeping import Keeping
+from streamer.app.relisting import Relisting, Wanted
 from streamer.domain.candle import Delivery
 from streamer.domain.errors import ConfigurationError, HistoryError
 from streamer.domain.instrument import Instrument, Market
@@ -24,7 +25,7 @@ from streamer.history.verify import keep_nothing
 from streamer.ingest.buffer import Buffer
 from streamer.ingest.pipeline import Pipeline
 from streamer.protocol.ports import Deliver
-from streamer.protocol.sharding import plan_shards
+from streamer.protocol.sharding import plan_shards, replan_shards
 from streamer.rest.client import RestClient, RestOptions
 from streamer.rest.leasing import Leasing
 from streamer.rest.priority import Priority
@@ -32,6 +33,7 @@ from streamer.rest.server_time import ServerTimePoll
 from streamer.rest.session import HttpSession
 from streamer.settings.model import ADAPTERS, Settings
 from streamer.store.reader import Reader
+from streamer.symbols.change import Change
 from streamer.symbols.load import load_registry
 from streamer.symbols.registry import Registry
 from streamer.symbols.resolve import Chosen, resolve
@@ -192,7 +194,7 @@ class ExchangeService:
         )
         feed = Feed(
             self._adapter,
-            plan_shards(self._adapter, {market: ws for market, (ws, _) in self._bases.items()}, chosen),
+            plan_shards(self._adapter, self._ws_bases(), chosen),
             connector=make_connector(shared.clock),
             listener=pipeline,
             recorder=shared.recorder,
@@ -205,7 +207,10 @@ class ExchangeService:
             tasks.create_task(feed.run())
             tasks.create_task(self._recheck.run())
             tasks.create_task(self._keep(keeping, feed, registry, started_time))
-            tasks.create_task(self._read_again(keeping, chosen))
+            tasks.create_task(self._read_again(keeping))
+
+    def _ws_bases(self) -> dict[Market, str]:
+        return {market: ws for market, (ws, _) in self._bases.items()}
 
     def _instrument_of(self, series: Series) -> Instrument | None:
         chosen = self._chosen.get(series)
@@ -227,9 +232,40 @@ class ExchangeService:
             else series.interval.floor(started_time - self._since)
             for series in self._chosen
         }
-        await keeping.run(feed, since)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(keeping.run(feed, since))
+            tasks.create_task(self._follow_listings(keeping, feed))
 
-    async def _read_again(self, keeping: Keeping, chosen: Sequence[Chosen]) -> None:
+    async def _follow_listings(self, keeping: Keeping, feed: Feed) -> None:
+        """Follow what is newly listed and end what is delisted, for as long as we run."""
+        shared, every = self._shared, self._shared.settings.listings_every
+
+        async def read() -> Registry:
+            return await load_registry(self._client, self._adapter, self._markets, shared.recorder)
+
+        async def changed(registry: Registry, change: Change) -> None:
+            now = self._server_time.now()
+            since = {
+                one.series: one.interval.floor(max(one.instrument.listed_time or now, now - 2 * every))
+                for one in change.joined
+            }
+            self._chosen = dict(change.followed)
+            keeping.follow(change, since)
+            feed.carry(replan_shards(self._adapter, self._ws_bases(), feed.shards, list(self._chosen.values())))
+            await shared.database.save_instruments(self.name, registry.instruments)
+
+        relisting = Relisting(
+            exchange=self.name,
+            wanted=Wanted(symbols=self._spellings, exclude=self._settings.exclude, intervals=self._settings.intervals),
+            every_s=every.total_seconds(),
+            read=read,
+            changed=changed,
+            clock=shared.clock,
+            recorder=shared.recorder,
+        )
+        await relisting.run(self._chosen)
+
+    async def _read_again(self, keeping: Keeping) -> None:
         """Compare what was stored yesterday and last week with what the exchange says of it now."""
         shared = self._shared
         await shared.database.ready.wait()
@@ -245,4 +281,4 @@ class ExchangeService:
             random=shared.random,
             options=RereadOptions(share=shared.settings.rest.share),
         )
-        await reread.run(chosen)
+        await reread.run(lambda: list(self._chosen.values()))

@@ -6,8 +6,10 @@ from datetime import datetime
 
 from streamer.app.database import Database
 from streamer.domain.candle import Candle
+from streamer.domain.errors import HistoryError
+from streamer.domain.gaps import Span, windows
 from streamer.domain.instrument import Status
-from streamer.domain.interval import to_ms
+from streamer.domain.interval import from_ms, to_ms
 from streamer.domain.series import Series
 from streamer.feed.supervisor import Feed
 from streamer.history.asking import Asker
@@ -19,6 +21,7 @@ from streamer.history.patience import LIVELY_CANDLES, Attention
 from streamer.history.sentinel import Sentinel
 from streamer.protocol.adapter import ExchangeAdapter
 from streamer.store.contract import Break
+from streamer.symbols.change import Change
 from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.clock import Clock
@@ -49,17 +52,18 @@ class Keeping:
         recorder: Recorder,
     ) -> None:
         self._adapter = adapter
-        self._chosen = chosen
+        self._chosen = dict(chosen)  # all that may be asked for: what was delisted too
+        self._since: Mapping[Series, datetime] = {}
+        self._gone: set[Series] = set()  # delisted, and their books not closed yet
         self._database = database
         self._fetcher = fetcher
         self._backlog = backlog
         self._clock = clock
         self._server_time = server_time
         self._recorder = recorder
-        self._attention = {
-            series: Attention(server_time.now_ms(), trades=one.instrument.status is Status.TRADING)
-            for series, one in chosen.items()
-        }
+        self._attention: dict[Series, Attention] = {}
+        self._attend(chosen)
+        self._closing: asyncio.Queue[Chosen] = asyncio.Queue()  # at most one of each series
         self._breaks: asyncio.Queue[Break] = asyncio.Queue(_MOST_BREAKS)
         self._pace = Pace(_spacing_s(adapter, chosen, share * _LATE_SHARE, server_time.now_ms()), clock)
         self._sentinel: Sentinel | None = None
@@ -69,6 +73,28 @@ class Keeping:
     def is_asking(self) -> bool:
         """Whether what is missing is being asked for now."""
         return self._keeper is not None and self._keeper.is_asking
+
+    def _attend(self, chosen: Mapping[Series, Chosen]) -> None:
+        """Take what the list says of ``chosen``; those that do not trade are not asked for until they do."""
+        for series, one in chosen.items():
+            self._chosen[series] = one
+            attention = self._attention.setdefault(series, Attention(self._server_time.now_ms()))
+            attention.trades = one.instrument.status is Status.TRADING
+
+    def follow(self, change: Change, since: Mapping[Series, datetime]) -> None:
+        """Keep what is followed after ``change``, new series from their ``since``; close the books of what is gone."""
+        for one in change.joined:
+            self._attention.pop(one.series, None)  # of a life before
+        self._attend(change.followed)
+        for one in change.gone:
+            self._attention[one.series].trades = False
+            self._closing.put_nowait(one)
+        gone = {one.series for one in change.gone}
+        self._gone = (self._gone | gone) - change.followed.keys()
+        kept = {series: at for series, at in self._since.items() if series in change.followed or series in self._gone}
+        self._since = {**kept, **since}
+        if self._keeper is not None:
+            self._keeper.change(self._since, {})
 
     def closed(self, candle: Candle) -> None:
         """A stream brought a closed candle."""
@@ -105,6 +131,7 @@ class Keeping:
             server_time=self._server_time,
             recorder=self._recorder,
         )
+        self._since = since
         self._keeper = Keeper(
             Kept(exchange=self._adapter.name, chosen=self._chosen, attention=self._attention),
             asker=Asker(fetcher=self._fetcher, server_time=self._server_time),
@@ -126,6 +153,38 @@ class Keeping:
             tasks.create_task(self._sentinel.run())
             tasks.create_task(self._note_breaks())
             tasks.create_task(self._measure_freshness())
+            tasks.create_task(self._close_books(self._keeper))
+
+    async def _close_books(self, keeper: Keeper) -> None:
+        """Find out when each delisted series ended; what is missing before that is asked for like any other."""
+        while True:
+            chosen = await self._closing.get()
+            end_ms = await self._end_ms(chosen)
+            if chosen.series in self._gone:  # else it is listed again
+                self._gone.remove(chosen.series)
+                self._since = {series: at for series, at in self._since.items() if series != chosen.series}
+                keeper.change(self._since, {chosen.series: from_ms(end_ms)})
+
+    async def _end_ms(self, chosen: Chosen) -> int:
+        """When the last candle of a delisted series ended: what streams and REST brought tells.
+
+        Where REST refuses and no connection delivered the series to its end, it is now: what may be missing is listed.
+        """
+        attention, interval = self._attention[chosen.series], chosen.interval
+        now_ms = interval.floor_ms(self._server_time.now_ms())
+        known_ms = now_ms if attention.closed_ms is None else attention.closed_ms
+        window = windows(
+            interval,
+            Span(min(known_ms, now_ms - interval.milliseconds), now_ms - interval.milliseconds),
+            self._fetcher.page_rows(chosen),
+        )
+        try:
+            fetched = [candle for span in window for candle in (await self._fetcher.fetch(chosen, span)).candles]
+        except HistoryError as error:
+            self._recorder.history_failed(chosen.series, error)
+            return known_ms if attention.connected else now_ms
+        ends_ms = [to_ms(candle.open_time) + interval.milliseconds for candle in fetched]
+        return max([*ends_ms, known_ms])
 
     async def _measure_freshness(self) -> None:
         while True:

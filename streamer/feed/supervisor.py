@@ -22,6 +22,7 @@ from streamer.timing.clock import Clock
 from streamer.timing.pace import Pace
 from streamer.timing.server_time import ServerTime
 
+_NO_CONNECTION = -1
 _REPLACED_EVERY_S = 300.0  # at most, each connection, on anybody's judgement
 
 
@@ -113,15 +114,17 @@ class Feed:
         )
 
     def heard(self, series: Series) -> Heard:
-        """What the present connection of ``series``, which must be followed, has brought of it."""
-        return self._line_of[series].heard(series)
+        """What the present connection of ``series`` has brought of it; nothing of one that is followed no longer."""
+        line = self._line_of.get(series)
+        return Heard(_NO_CONNECTION) if line is None else line.heard(series)
 
     def resubscribe(self, series: Series) -> bool:
         """Leave ``series`` and ask for it anew on its connection; it is announced as settled when that is confirmed.
 
         False when it is not live, its connection is being replaced, or the exchange's limits leave no room.
         """
-        return self._line_of[series].resubscribe(series)
+        line = self._line_of.get(series)
+        return line is not None and line.resubscribe(series)
 
     def replace(self, connection: int, reason: str) -> bool:
         """Replace a connection, for ``reason`` in words: make before break while it still brings candles, else at once.

@@ -14,14 +14,14 @@ def reached_ms(attention: Mapping[Series, Attention]) -> dict[Interval, int]:
     """When the newest candle ended of the lively series furthest behind, in Unix milliseconds, by interval."""
     reached: dict[Interval, int] = {}
     for series, one in attention.items():
-        if one.lively and one.closed_ms is not None:
+        if one.trades and one.lively and one.closed_ms is not None:
             reached[series.interval] = min(one.closed_ms, reached.get(series.interval, one.closed_ms))
     return reached
 
 
 def overdue(attention: Mapping[Series, Attention], now_ms: int) -> int:
     """How many lively series lack a candle that ended so long ago that REST is asked for it."""
-    return sum(_is_overdue(series, one, now_ms) for series, one in attention.items() if one.lively)
+    return sum(_is_overdue(series, one, now_ms) for series, one in attention.items() if one.trades and one.lively)
 
 
 def _is_overdue(series: Series, attention: Attention, now_ms: int) -> bool:

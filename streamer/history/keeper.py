@@ -68,6 +68,9 @@ class Keeper:
         self._server_time = server_time
         self._recorder = recorder
         self._options = options or KeeperOptions()
+        self._since: Mapping[Series, datetime] = {}
+        self._ends: dict[Series, datetime] = {}  # of delisted series, when their last candle ended
+        self._changed = True
         self._scanned: dict[Series, datetime] = {}  # every candle before it is stored or listed in gaps
         self._reconcile_at = clock.monotonic()
         self._inquiries = Inquiries(
@@ -88,18 +91,39 @@ class Keeper:
 
     async def run(self, since: Mapping[Series, datetime]) -> None:
         """Follow the series, new ones from their ``since``, and keep them until cancelled; cancelling loses nothing."""
+        self._since = since
         async with asyncio.TaskGroup() as tasks:
             while True:
                 if not self._backlog():
                     try:
-                        if not self._scanned:
-                            marks = await self._ledger.follow(self._kept.exchange, since, self._server_time.now())
-                            self._scanned = dict(marks)
+                        if self._changed:
+                            await self._follow()
                         await self._look(tasks)
                         self._recorder.gaps.ledger_reachable()
                     except StoreUnavailable as error:
                         self._recorder.gaps.ledger_unreachable(error)
                 await self._clock.sleep(self._options.every_s)
+
+    def change(self, since: Mapping[Series, datetime], ends: Mapping[Series, datetime]) -> None:
+        """Follow exactly the series of ``since`` from the next pass on; of those that ended, ask up to their ends."""
+        self._since = since
+        self._ends = {series: end for series, end in {**self._ends, **ends}.items() if series not in since}
+        self._changed = True
+
+    async def _follow(self) -> None:
+        self._changed = False
+        try:
+            await self._ledger.close(self._ends)
+            marks = await self._ledger.follow(self._kept.exchange, self._since, self._server_time.now())
+        except StoreUnavailable:
+            self._changed = True
+            raise
+        self._scanned = {**{one: at for one, at in self._scanned.items() if one in self._ends}, **marks}
+
+    def _horizon(self, series: Series, now: datetime) -> datetime:
+        """Where the candles end that may be missing by now."""
+        horizon = series.interval.floor(now)
+        return min(horizon, self._ends[series]) if series in self._ends else horizon
 
     async def _look(self, tasks: asyncio.TaskGroup) -> None:
         """One pass: find, move the marks, and start asking."""
@@ -107,7 +131,7 @@ class Keeper:
         spans = {
             series: (scanned, horizon)
             for series, scanned in self._scanned.items()
-            if (horizon := series.interval.floor(now)) > scanned
+            if (horizon := self._horizon(series, now)) > scanned
         }
         holes = await self._ledger.holes(spans)
         first: dict[Series, Run] = {}
@@ -152,9 +176,12 @@ class Keeper:
         now_ms = self._server_time.now_ms()
         for hole in holes:
             series, attention = hole.series, self._kept.attention[hole.series]
-            span = due(series, _span(hole), attention, now_ms)
+            over = series in self._ends
+            is_last = not over and hole.last_time + series.interval.duration == horizons[series]
+            if is_last and not attention.trades:
+                continue  # it pauses: what follows will tell
+            span = _span(hole) if over else due(series, _span(hole), attention, now_ms)
             if span is not None:
-                is_last = hole.last_time + series.interval.duration == horizons[series]
                 end_ms = span.last_ms + series.interval.milliseconds
                 cause = attention.cause(end_ms)
                 paced = cause is GapCause.LATE or (not attention.connected and end_ms > attention.started_ms)

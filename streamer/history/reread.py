@@ -5,7 +5,7 @@ goes to the store, where it makes revisions; what is missing is not this one's t
 of a pool and a tenth of our own share of it, one request at a time, and none while repair is under way.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -89,15 +89,15 @@ class Reread:
         self._options = options or RereadOptions()
         self._paces: dict[str, Pace] = {}
 
-    async def run(self, followed: Sequence[Chosen]) -> None:
+    async def run(self, followed: Callable[[], Iterable[Chosen]]) -> None:
         """Read again for ever. Cancelling loses nothing but the rest of the round, which is not made up for."""
-        chosen = [one for one in followed if one.interval.seconds >= Interval.M1.seconds]
         into_day = self._options.after + self._options.jitter * self._random.random()
         begin_time = _midnight(self._server_time.now()) + into_day
         while True:
             while begin_time < self._server_time.now():
                 begin_time += _DAY
             await self._clock.sleep((begin_time - self._server_time.now()).total_seconds())
+            chosen = [one for one in followed() if one.interval.seconds >= Interval.M1.seconds]
             for turn in _rounds(begin_time):
                 await self._read_all(chosen, turn)
             begin_time += _DAY

@@ -183,6 +183,10 @@ class Ledger(Protocol):
         """
         ...
 
+    async def close(self, ends: Mapping[Series, datetime]) -> None:
+        """Say when the last candle of delisted series ended: they are followed up to there, and lack nothing later."""
+        ...
+
     async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]]) -> list[Run]:
         """What opens in [since, until) of each series and is neither stored nor a listed gap, by series and time."""
         ...

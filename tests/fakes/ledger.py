@@ -70,6 +70,16 @@ class MemoryLedger:
                 row.until = now
         return {series: self.followed[series].mark for series in since}
 
+    async def close(self, ends: Mapping[Series, datetime]) -> None:
+        """Series end where their last candle ended."""
+        self._answer()
+        for series, end in ends.items():
+            if series in self.followed:
+                self.followed[series].until = end
+            facts = self.facts.get(series, {})
+            for time in [time for time, fact in facts.items() if time >= end and fact.status is not GapStatus.REPAIRED]:
+                del facts[time]
+
     async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]]) -> list[Run]:
         """What is neither stored nor a listed gap."""
         self._answer()

@@ -63,6 +63,28 @@ class LedgerSuite:
         assert await subject.ledger.follow("binance", {}, NOW) == {}
         assert await subject.ledger.follow("okx", {elsewhere: NOW}, NOW) == {elsewhere: START}
 
+    async def test_the_books_of_the_delisted_end_with_their_last_candle(self, subject: Subject) -> None:
+        """Nothing is missing after it; what is missing before stays listed, and others are left alone."""
+        await subject.ledger.follow("binance", {SERIES: START, OTHER: START}, NOW)
+        for series in (SERIES, OTHER):
+            await subject.ledger.record(
+                Run(series, at(0), at(9)),
+                [
+                    replace(opened(2, 3), run=Run(series, at(2), at(3))),
+                    replace(opened(7, 9), run=Run(series, at(7), at(9))),
+                ],
+                NOW,
+            )
+        await subject.ledger.close({SERIES: at(7)})
+        listed = [
+            (gap.run.series, gap.run.first_time, gap.run.last_time) for gap in await subject.ledger.gaps(GapFilter(), 9)
+        ]
+        assert listed == [
+            (SERIES, at(2), at(3)),
+            (OTHER, at(2), at(3)),
+            (OTHER, at(7), at(9)),
+        ]
+
     async def test_holes_lie_between_what_is_stored(self, subject: Subject) -> None:
         """Each run is given once, by series and time, and the end of the span is excluded."""
         await subject.store(2, 3, 6, 9, 10)

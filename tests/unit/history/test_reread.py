@@ -62,7 +62,7 @@ class Setting:
             random=Random(1),  # noqa: S311 - jitter, not a secret
             options=RereadOptions(share=share, jitter=timedelta(0)),
         )
-        task = asyncio.create_task(reread.run(chosen))
+        task = asyncio.create_task(reread.run(lambda: chosen))
         try:
             yield
         finally:
