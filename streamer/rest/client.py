@@ -38,11 +38,11 @@ class RestOptions:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """What an answer says, and the local Unix seconds at which its request was sent and the answer was complete."""
+    """What an answer says, and the monotonic instants at which its request was sent and the answer was complete."""
 
     value: T
-    sent_time: float
-    received_time: float
+    sent_at: float
+    received_at: float
 
 
 class RestClient:
@@ -104,9 +104,8 @@ class RestClient:
         limiter = self._limiter(request.pool)
         async with limiter.spend(request.weight):
             left_at = self._clock.monotonic()
-            sent_time = self._clock.time()
             answer = await self._exchange(market, request)
-            received_time = self._clock.time()
+            received_at = self._clock.monotonic()
             self._note_usage(limiter, answer.headers, left_at)
             fault = self._markets[market].rest.fault(answer.status, answer.headers, answer.body)
             if isinstance(fault, Throttled):
@@ -116,7 +115,7 @@ class RestClient:
             raise fault
         if answer.status != _OK:
             raise MalformedAnswer(f"{self.exchange} answered HTTP {answer.status} to {request.path}")
-        return Answer(decode(answer.body), sent_time, received_time)
+        return Answer(decode(answer.body), left_at, received_at)
 
     async def _exchange(self, market: Market, request: Request) -> RawAnswer:
         try:
