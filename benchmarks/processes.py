@@ -40,6 +40,11 @@ class Child:
         peak = next(line for line in (folder / "status").read_text().splitlines() if line.startswith("VmHWM:"))
         return Usage(int(fields[11]) / _TICKS_PER_S, int(fields[12]) / _TICKS_PER_S, int(peak.split()[1]) / 1_024)
 
+    def resident_mb(self) -> float:
+        """Its resident memory now. Linux only."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS:")).split()[1]) / 1_024
+
     async def tell(self, line: str) -> None:
         """Write one line to its standard input."""
         assert self.process.stdin is not None  # noqa: S101 (it was started with a pipe)

@@ -20,16 +20,16 @@ Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 class Service:
     """A running service, seen from outside. ``troubles`` are the lines of its log that are no mere news."""
 
-    def __init__(self, running: Child, exchanges: int, connections: int) -> None:
+    def __init__(self, running: Child, connections: int) -> None:
         self.running = running
         self._ready = asyncio.Event()
         self.troubles: list[str] = []
         self._address = ""
-        self._exchanges = exchanges
+        self._stores = False
         self._connections = connections
 
     async def until_ready(self, most_s: float) -> None:
-        """Return when every connection is live and the history of every exchange is done.
+        """Return when every connection is live and the database answers.
 
         Raises:
             TimeoutError: that took longer than ``most_s``.
@@ -49,10 +49,10 @@ class Service:
             event = told["event"]
             self._address = told.get("http", self._address)
             self._connections -= event == "connection_live"
-            self._exchanges -= event == "history_finished"
+            self._stores = self._stores or event == "database_reachable"
             if told["level"] not in {"info", "debug"}:
                 self.troubles.append(line.strip())
-            if self._connections <= 0 and self._exchanges <= 0:
+            if self._connections <= 0 and self._stores:
                 self._ready.set()
 
     async def metrics(self) -> Samples:
@@ -68,18 +68,22 @@ class Service:
 
 @asynccontextmanager
 async def service(
-    following: Following, urls: Mapping[str, Any], database_url: str, folder: Path
+    following: Following, urls: Mapping[str, Any], database_url: str, folder: Path, **more: Any
 ) -> AsyncIterator[Service]:
-    """The service over the given simulator and database, stopped and drained at the end of the block."""
+    """The service over the given simulator and database, stopped and drained at the end of the block.
+
+    ``more`` are further settings.
+    """
     config = folder / "streamer.yaml"
     tree = {
+        **more,
         "rest": {"share": 1.0},
         "exchanges": {name: {"symbols": following.symbols(name), "urls": bases} for name, bases in urls.items()},
     }
     config.write_text(yaml.safe_dump(tree, allow_unicode=True), encoding="utf-8")
     arguments = ("streamer", "run", "--config", str(config), "--port", "0", "--allow-simulated")
     async with child(*arguments, environment={"DATABASE_URL": database_url}, errors_too=True) as running:
-        watched = Service(running, len(urls), len(following.connections))
+        watched = Service(running, len(following.connections))
         async with asyncio.TaskGroup() as tasks:  # when the service ends by itself, so does the block
             watching = tasks.create_task(watched.watch())
             yield watched

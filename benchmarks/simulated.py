@@ -1,7 +1,8 @@
 """A process with the simulator under load. It answers what it sent, from its own ledger.
 
 Standard output: one line of JSON with the URLs, then one line per question. Standard input: per line a question, JSON
-with ``series`` (exchange, market, native symbol) and ``first_ms`` to ``last_ms``; its end ends the process.
+with ``series`` (exchange, market, native symbol) and ``first_ms`` to ``last_ms``, or without ``series`` for the
+exchanges' time; its end ends the process.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
 from streamer.simulator.options import SimulatorOptions
 from streamer.simulator.simulator import Simulator
-from streamer.timing.clock import SystemClock
+from streamer.timing.clock import make_clock
 
 
 def sent(simulator: Simulator, question: dict[str, Any]) -> list[list[Any]]:
@@ -29,18 +30,22 @@ def sent(simulator: Simulator, question: dict[str, Any]) -> list[list[Any]]:
     ]
 
 
-async def _run(options: SimulatorOptions) -> None:
+async def _run(options: SimulatorOptions, clock_rate: float) -> None:
     lines = asyncio.StreamReader(limit=2**24)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    async with Simulator(options, SystemClock()) as simulator:
+    async with Simulator(options, make_clock(clock_rate)) as simulator:
         print(json.dumps(simulator.urls), flush=True)
         while line := await lines.readline():
-            print(json.dumps(sent(simulator, json.loads(line))), flush=True)
+            question = json.loads(line)
+            answer = sent(simulator, question) if "series" in question else simulator.now_ms()
+            print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--symbols", type=int, required=True)
     parser.add_argument("--frames-per-s", type=float, required=True)
+    parser.add_argument("--clock-rate", type=float, default=1.0)
     chosen = parser.parse_args()
-    asyncio.run(_run(SimulatorOptions(symbols=chosen.symbols, frames_per_s=chosen.frames_per_s, enforce_limits=False)))
+    options = SimulatorOptions(symbols=chosen.symbols, frames_per_s=chosen.frames_per_s, enforce_limits=False)
+    asyncio.run(_run(options, chosen.clock_rate))

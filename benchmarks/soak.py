@@ -2,7 +2,7 @@
 
 ``--hours`` are of the simulator's time; at rate 60 a day takes 24 minutes. Troubles strike the exchanges and the
 database, never the process, so that memory at the start, after ten minutes and at the end is that of one process. Exit
-code 1 when the oracle is not content, naming the seed.
+code 1 when the oracle is not content or a gap is still open, naming the seed.
 """
 
 import argparse
@@ -35,8 +35,9 @@ async def _run(options: argparse.Namespace) -> int:
     print("memory in MB by minute:", _thinned(outcome.tally.memory))
     for sentence in outcome.wrong:
         print(f"WRONG with seed {schedule.seed}: {sentence}")
+    print(outcome.played())
     keep_log(options.logs, 1, outcome)
-    return 1 if outcome.wrong else 0
+    return 1 if outcome.wrong or outcome.gaps.get("open") else 0
 
 
 def _thinned(memory: Sequence[tuple[float, float]]) -> str:

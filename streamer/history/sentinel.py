@@ -22,7 +22,7 @@ from streamer.timing.clock import Clock
 from streamer.timing.pace import Pace
 from streamer.timing.server_time import ServerTime
 
-_EVERY_S = 10.0
+_EVERY_S = 5.0  # with the two below a silent subscription is judged within 90 s of its acknowledgement
 _SILENT_MS = 60_000  # after its acknowledgement a subscription without any frame is looked into
 _OPEN_FOR_MS = 20_000  # a candle that opened so long ago shows whether the series trades
 _LOOK_CANDLES = 60  # at most, the newest: they are as good a proof as all since the acknowledgement

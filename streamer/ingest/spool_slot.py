@@ -225,7 +225,7 @@ class Slot:
                 else:
                     self._put_aside(str(damage))
             except (DiskRefused, OSError) as refusal:
-                self.refusal = str(refusal)
+                self.refusal = _words(refusal)
                 return None
             else:
                 self.refusal = None
@@ -248,8 +248,13 @@ class Slot:
             self._report(aside, reason)
             self._open()
         except (Damaged, DiskRefused, OSError) as trouble:
-            self.refusal = str(trouble)
+            self.refusal = _words(trouble)
 
     def _report(self, path: Path, reason: str) -> None:
         known = len(self._journal)
         self.damages.append(Damage(path, reason, known, sure=bool(known) and not self._journal.damaged))
+
+
+def _words(trouble: Exception) -> str:
+    """The system's words without its numbers."""
+    return (isinstance(trouble, OSError) and trouble.strerror) or str(trouble)

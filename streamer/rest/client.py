@@ -43,11 +43,11 @@ class RestOptions:
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """What an answer says, and the local Unix seconds at which its request was sent and the answer was complete."""
+    """What an answer says, and the monotonic instants at which its request was sent and the answer was complete."""
 
     value: T
-    sent_time: float
-    received_time: float
+    sent_at: float
+    received_at: float
 
 
 class RestClient:
@@ -129,9 +129,8 @@ class RestClient:
             self._tally(request.pool, calls=1, weight=request.weight)
             if passage.probe:
                 self._recorder.limits.probing(request.pool.name)
-            sent_time = self._clock.time()
             answer = await self._exchange(market, request)
-            received_time = self._clock.time()
+            received_at = self._clock.monotonic()
             self._note_usage(limiter, answer.headers, passage.left_at)
             fault = self._markets[market].rest.fault(answer.status, answer.headers, answer.body)
             self._judge(limiter, passage, fault)
@@ -139,7 +138,7 @@ class RestClient:
             raise fault
         if answer.status != _OK:
             raise MalformedAnswer(f"{self.exchange} answered HTTP {answer.status} to {request.path}")
-        decoded = Answer(decode(answer.body), sent_time, received_time)
+        decoded = Answer(decode(answer.body), passage.left_at, received_at)
         self._tally(request.pool, succeeded=1)
         return decoded
 

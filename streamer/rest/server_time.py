@@ -25,8 +25,8 @@ async def measure_server_time(
     """
     rest = adapter.markets[market].rest
     reads = [await client.ask(market, rest.server_time, rest.decode_server_time) for _ in range(_READS)]
-    best = min(reads, key=lambda read: read.received_time - read.sent_time)
-    server_time.measured(best.sent_time, best.received_time, best.value / 1_000)
+    best = min(reads, key=lambda read: read.received_at - read.sent_at)
+    server_time.measured(best.sent_at, best.received_at, best.value / 1_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

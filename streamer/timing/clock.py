@@ -68,12 +68,11 @@ class FastClock:
     """Time that runs ``rate`` times as fast as the world's, from the same start: at 60 a minute lasts a second.
 
     For tests and the simulator only; two processes at one rate agree through the exchange's server time, as they would
-    in the world.
+    in the world. When the machine's wall clock is set, this one's makes the same step.
     """
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
-        self._wall_start = time.time()
         self._monotonic_start = time.monotonic()
 
     def _elapsed(self) -> float:
@@ -81,7 +80,7 @@ class FastClock:
 
     def time(self) -> float:
         """The fast wall time in Unix seconds."""
-        return self._wall_start + self._elapsed()
+        return time.time() + (time.monotonic() - self._monotonic_start) * (self.rate - 1.0)
 
     def monotonic(self) -> float:
         """Fast seconds since this clock was made."""

@@ -13,7 +13,8 @@ _DOUBT_S = 2.0
 class ServerTime:
     """Local time plus the measured offset; until the first measurement the offset is zero and ``known`` is False.
 
-    It runs on the monotonic clock, so that setting the machine's clock moves nothing between measurements.
+    It is measured by the monotonic clock and runs on it, so that setting the machine's clock moves nothing, not even in
+    the middle of a measurement.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -23,11 +24,11 @@ class ServerTime:
         self.error_s = 0.0
         self.known = False
 
-    def measured(self, sent_time: float, received_time: float, server_time: float) -> None:
-        """Take one answer of the server: local Unix seconds at sending and receiving, and what it said between."""
-        self.offset_s = server_time - (sent_time + received_time) / 2
-        self.error_s = (received_time - sent_time) / 2
-        self._anchor_s = self._clock.time() + self.offset_s - self._clock.monotonic()
+    def measured(self, sent_at: float, received_at: float, server_time: float) -> None:
+        """Take one answer of the server: monotonic instants of sending and receiving, and what it said between."""
+        self._anchor_s = server_time - (sent_at + received_at) / 2
+        self.offset_s = self._anchor_s - (self._clock.time() - self._clock.monotonic())
+        self.error_s = (received_at - sent_at) / 2
         self.known = True
 
     def time(self) -> float:

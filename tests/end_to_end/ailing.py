@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import asyncpg
@@ -21,8 +21,16 @@ _SHUTDOWNS = {
     "store_polite_shutdown": signal.SIGINT,
     "store_rude_shutdown": signal.SIGQUIT,
     "store_killed": signal.SIGKILL,
+    "store_restarted_in_a_copy": signal.SIGINT,
 }
+_IN_A_COPY = {"store_cut_in_a_copy", "store_restarted_in_a_copy", "store_backend_ended_in_a_copy"}
+_REFUSALS = {
+    "store_fails_for_a_while": "using errcode = (array['40001', '40P01', '53100', '55P03'])[1 + floor(random() * 4)]",
+    "store_refuses_some_rows": "using errcode = '23514'",
+}
+_SOME_ROWS = {"store_fails_for_a_while": "true", "store_refuses_some_rows": "new.symbol = 'BTC-USDT'"}
 _STARTS_S = 60.0
+_COPIES_S = 90.0  # one comes with each minute, which lasts a minute at the slowest
 
 
 class Store:
@@ -37,6 +45,12 @@ class Store:
         self._one_at_a_time = asyncio.Lock()
         self.door: Door | None = None
         self.url = ""
+        self.missed_a_copy = False  # no COPY came that harm could strike in its middle
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether TimescaleDB is preloaded."""
+        return _TIMESCALE.items() <= self._options.items()
 
     async def start(self) -> None:
         """Start it, also after a crash."""
@@ -62,12 +76,22 @@ class Store:
 
     async def suffer(self, kind: str, pause: Callable[[], Awaitable[None]]) -> None:
         """Do this harm, and mend it after ``pause``; one at a time, so that each is mended."""
-        async with self._one_at_a_time:
+        async with self._one_at_a_time, AsyncExitStack() as stack:
+            if kind in _IN_A_COPY:
+                assert self.door is not None
+                self.missed_a_copy = not await stack.enter_async_context(self.door.in_a_copy(_COPIES_S))
             if kind in _SHUTDOWNS:
                 await self._shut_down(_SHUTDOWNS[kind], pause)
             elif kind == "store_locked":
                 await self._lock(pause)
-            elif kind == "store_backends_ended":
+            elif kind == "store_chunks_compressed":
+                await self._execute(
+                    "select compress_chunk(one, if_not_compressed => true) from show_chunks('klines') one"
+                )
+                await pause()
+            elif kind in _REFUSALS:
+                await self._refuse(kind, pause)
+            elif kind in {"store_backends_ended", "store_backend_ended_in_a_copy"}:
                 await self._execute(
                     "select pg_terminate_backend(pid) from pg_stat_activity where usename <> 'none'"
                     " and pid <> pg_backend_pid() and backend_type = 'client backend'"
@@ -111,6 +135,31 @@ class Store:
                     await pause()
         finally:
             await connection.close()
+
+    async def _refuse(self, kind: str, pause: Callable[[], Awaitable[None]]) -> None:
+        """A trigger says what a full disk, a lost race or a bad row would; no row of it is ever there."""
+        try:
+            await self._execute(
+                "create function trouble() returns trigger language plpgsql as $$ begin"
+                f" if {_SOME_ROWS[kind]} then raise exception 'trouble' {_REFUSALS[kind]}; end if; return new; end $$;"
+                " create trigger trouble before insert on klines for each row execute function trouble()"
+            )
+        except asyncpg.UndefinedTableError:  # nothing was migrated yet
+            return
+        try:
+            await pause()
+        finally:
+            await self._execute("drop trigger trouble on klines; drop function trouble()")
+
+    async def revive(self) -> None:
+        """Start it again if it has ended."""
+        assert self._server is not None
+        home = find_home(self._data_dir)
+        pid = home and home.read("cluster/postmaster.pid")
+        if not pid or not _runs(int(pid.splitlines()[0])):
+            with suppress(StartError):
+                await self._server.stop()
+            await self.start()
 
     async def _execute(self, statement: str) -> None:
         connection = await asyncpg.connect(self.url, timeout=30)

@@ -6,14 +6,14 @@ followed is what is stored, figure for figure, and what is listed as an open gap
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from random import Random
 from typing import NamedTuple
 
 from streamer.domain.instrument import Kind, Market
 from streamer.domain.interval import Interval
-from streamer.simulator.faults import Fault, FaultKind
+from streamer.simulator.faults import Fault
 from streamer.simulator.naming import native
+from tests.end_to_end.troubles import ON_ONE_EXCHANGE, TROUBLES, Place, Trouble, Victim
 from tests.end_to_end.world import MINUTE_MS, Followed, Key, Row
 
 EXCHANGES = ("binance", "bybit", "okx")
@@ -30,119 +30,9 @@ _SYMBOLS = (
     ("KEY-USDT", _SPOT, "KEY", "USDT"),  # thin: the stream is silent, REST has flat candles
     ("QUIET-USDT", _SPOT, "QUIET", "USDT"),  # thin: the exchange has no such candles
 )
+_LIVELY = 3  # of these
 _EXAMPLES = 5
 _CROWDED = 50  # further symbols on each exchange
-
-
-class Victim(StrEnum):
-    """Where trouble strikes."""
-
-    EXCHANGE = "exchange"  # played by the simulator
-    STORE = "store"
-    PROCESS = "process"
-
-
-class Kinds(NamedTuple):
-    """One kind of trouble: where, how long in seconds of the simulator, and for exchanges which faults it is made of.
-
-    ``cut`` is how often, five seconds apart, connections are cut besides, so that the fault is met.
-    """
-
-    victim: Victim
-    least_s: float
-    most_s: float
-    faults: tuple[Fault, ...] = ()
-    cut: int = 0
-
-
-def _stream(kind: FaultKind, least_s: float, most_s: float, cut: int = 0, code: int | None = None) -> Kinds:
-    return Kinds(Victim.EXCHANGE, least_s, most_s, (Fault(kind=kind, code=code),), cut)
-
-
-def _moment(kind: FaultKind, code: int | None = None) -> Kinds:
-    return Kinds(Victim.EXCHANGE, 0.0, 0.0, (Fault(kind=kind, code=code),))
-
-
-_GONE = tuple(Fault(kind=kind) for kind in (FaultKind.HANDSHAKE_REFUSED, FaultKind.REST_DOWN))
-
-TROUBLES: Mapping[str, Kinds] = {
-    "handshake_503": _stream(FaultKind.HANDSHAKE_REFUSED, 60, 300, cut=1),
-    "handshake_429": _stream(FaultKind.HANDSHAKE_REFUSED, 60, 300, cut=1, code=429),
-    "accept_then_close": _stream(FaultKind.ACCEPT_THEN_CLOSE, 60, 400, cut=1),
-    "close_1000": _moment(FaultKind.CLOSE, 1000),
-    "close_1001": _moment(FaultKind.CLOSE, 1001),
-    "close_1006": _moment(FaultKind.CLOSE, 1006),
-    "close_1012": _moment(FaultKind.CLOSE, 1012),
-    "drop": _moment(FaultKind.DROP),
-    "drops_while_subscribing": Kinds(Victim.EXCHANGE, 0.0, 0.0, cut=8),
-    "half_open": _moment(FaultKind.HALF_OPEN),
-    "oversized": _moment(FaultKind.OVERSIZED),
-    "server_shutdown": _stream(FaultKind.SERVER_SHUTDOWN, 30, 600),
-    "stall": _stream(FaultKind.STALL, 30, 400),
-    "silence": _stream(FaultKind.SILENCE, 60, 400),
-    "garbage": _stream(FaultKind.GARBAGE, 60, 300),
-    "truncated": _stream(FaultKind.TRUNCATED, 60, 300),
-    "duplicate": _stream(FaultKind.DUPLICATE, 60, 600),
-    "late": _stream(FaultKind.LATE, 60, 600),
-    "reordered": _stream(FaultKind.REORDERED, 60, 600),
-    "slow_reader": _stream(FaultKind.SLOW_READER, 60, 300),
-    "confirmation_lost": _stream(FaultKind.NO_ACK, 60, 300, cut=1),
-    "acknowledged_but_silent": _stream(FaultKind.ACK_THEN_SILENCE, 60, 300, cut=1),
-    "rest_429": _stream(FaultKind.RATE_LIMIT, 30, 300, cut=1),
-    "rest_418": _stream(FaultKind.RATE_LIMIT, 30, 300, cut=1, code=418),
-    "rest_down": _stream(FaultKind.REST_DOWN, 60, 600, cut=1),
-    "rest_html": _stream(FaultKind.REST_HTML, 60, 600, cut=1),
-    "rest_wrong": _stream(FaultKind.WRONG_REST, 120, 900, cut=2),
-    "geoblock": _stream(FaultKind.GEOBLOCK, 60, 300, cut=1),
-    "clock_off": _stream(FaultKind.CLOCK_OFF, 60, 900, cut=1),
-    "exchange_gone": Kinds(Victim.EXCHANGE, 300, 600, _GONE, cut=1),
-    "rejection_of_one": _stream(FaultKind.REFUSE_SYMBOL, 60, 300, cut=1),
-    "store_cut": Kinds(Victim.STORE, 1, 300),
-    "store_deaf": Kinds(Victim.STORE, 30, 300),
-    "store_answers_lost": Kinds(Victim.STORE, 1, 120),
-    "store_locked": Kinds(Victim.STORE, 30, 300),
-    "store_backends_ended": Kinds(Victim.STORE, 0, 0),
-    "store_polite_shutdown": Kinds(Victim.STORE, 30, 300),
-    "store_rude_shutdown": Kinds(Victim.STORE, 30, 300),
-    "store_killed": Kinds(Victim.STORE, 30, 300),
-    "killed": Kinds(Victim.PROCESS, 0, 300),
-    "killed_at_the_minute": Kinds(Victim.PROCESS, 0, 0),
-    "stopped": Kinds(Victim.PROCESS, 0, 300),
-    "frozen": Kinds(Victim.PROCESS, 30, 300),
-    "started_without_store": Kinds(Victim.PROCESS, 30, 200),
-    "dead_urls": Kinds(Victim.PROCESS, 60, 300),
-    "tls_refused": Kinds(Victim.PROCESS, 60, 300),
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """One entry of a schedule; seconds of the simulator since its start. ``exchange`` None: all of them."""
-
-    kind: str
-    at_s: float
-    for_s: float = 0.0
-    exchange: str | None = None
-
-    @property
-    def victim(self) -> Victim:
-        """Where it strikes."""
-        return TROUBLES[self.kind].victim
-
-    def faults(self) -> Iterator[Fault]:
-        """What the simulator is told of it."""
-        kinds = TROUBLES[self.kind]
-        for fault in kinds.faults:
-            one = replace(fault, at_s=self.at_s, for_s=self.for_s or None, exchange=self.exchange)
-            if self.kind == "rejection_of_one" and self.exchange is not None:
-                one = replace(one, symbol=native(self.exchange, _SPOT, "BTC", "USDT", None))
-            yield one
-        for number in range(kinds.cut):
-            yield Fault(kind=FaultKind.DROP, at_s=self.at_s + 5.0 * number + 0.5, exchange=self.exchange)
-
-    def __str__(self) -> str:
-        where = f" on {self.exchange}" if self.exchange else ""
-        return f"{self.kind}{where} at {self.at_s:.0f} s" + (f" for {self.for_s:.0f} s" if self.for_s else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +43,16 @@ class Schedule:
     length_s: float
     troubles: tuple[Trouble, ...]
     crowded: bool = False
+
+    @property
+    def places(self) -> frozenset[Place]:
+        """What must be prepared for it."""
+        return frozenset(place for one in self.troubles if (place := TROUBLES[one.kind].place) is not None)
+
+    @property
+    def calm(self) -> bool:
+        """Whether it must cost neither a connection nor a row in ``gaps``."""
+        return all(TROUBLES[one.kind].calm for one in self.troubles)
 
     @property
     def faults(self) -> tuple[Fault, ...]:
@@ -168,7 +68,8 @@ def draw(seed: int, minutes: tuple[float, float] = (20.0, 30.0), most: int = 5) 
     """The schedule of ``seed``: one to ``most`` troubles, somewhere in so many minutes, on one exchange or on all."""
     random = Random(seed)  # noqa: S311 - the seed must give it back
     length_s = random.uniform(*minutes) * 60
-    troubles = [_draw_one(random, kind, length_s) for kind in random.choices(list(TROUBLES), k=random.randint(1, most))]
+    anywhere = [kind for kind, one in TROUBLES.items() if one.place is None]
+    troubles = [_draw_one(random, kind, length_s) for kind in random.choices(anywhere, k=random.randint(1, most))]
     return Schedule(seed=seed, length_s=length_s, troubles=tuple(sorted(troubles, key=lambda one: one.at_s)))
 
 
@@ -177,9 +78,9 @@ def _draw_one(random: Random, kind: str, length_s: float) -> Trouble:
     for_s = random.uniform(kinds.least_s, kinds.most_s)
     at_s = random.uniform(0.0, max(0.0, length_s - for_s - 120.0))
     # A single symbol has a name on one exchange only; wrong URLs are given to one.
-    all_of_them = kind not in {"rejection_of_one", "dead_urls", "tls_refused"} and random.random() < 0.3
-    exchange = None if all_of_them else random.choice(EXCHANGES)
-    one_of_exchanges = kinds.victim is Victim.EXCHANGE or kind in {"dead_urls", "tls_refused"}
+    all_of_them = kind not in {"rejection_of_one", *ON_ONE_EXCHANGE} and random.random() < 0.3
+    exchange = None if all_of_them else kinds.only or random.choice(EXCHANGES)
+    one_of_exchanges = kinds.victim is Victim.EXCHANGE or kind in ON_ONE_EXCHANGE
     return Trouble(kind=kind, at_s=at_s, for_s=for_s, exchange=exchange if one_of_exchanges else None)
 
 
@@ -187,7 +88,8 @@ def soak(seed: int, hours: float, per_hour: float) -> Schedule:
     """One life of so many hours, with troubles for the exchanges and the database, but none for the process itself."""
     random = Random(seed)  # noqa: S311 - the seed must give it back
     length_s = hours * 3_600
-    kinds = [kind for kind, one in TROUBLES.items() if one.victim is not Victim.PROCESS]
+    anywhere = [kind for kind, one in TROUBLES.items() if one.place is None]
+    kinds = [kind for kind in anywhere if TROUBLES[kind].victim is not Victim.PROCESS]
     troubles = [_draw_one(random, kind, length_s) for kind in random.choices(kinds, k=max(1, round(hours * per_hour)))]
     return Schedule(seed=seed, length_s=length_s, troubles=tuple(sorted(troubles, key=lambda one: one.at_s)))
 
@@ -197,8 +99,12 @@ def mixed(seed: int) -> Schedule:
     random = Random(seed)  # noqa: S311 - the seed must give it back
     length_s = 480.0
     drawn = [
-        _draw_one(random, random.choice([kind for kind, one in TROUBLES.items() if one.victim is victim]), length_s)
-        for victim in Victim
+        _draw_one(
+            random,
+            random.choice([kind for kind, one in TROUBLES.items() if one.victim is victim and one.mixed]),
+            length_s,
+        )
+        for victim in (Victim.EXCHANGE, Victim.STORE, Victim.PROCESS)
     ]
     troubles = [replace(one, at_s=random.uniform(180.0, 300.0), for_s=min(one.for_s, 120.0)) for one in drawn]
     return Schedule(seed=seed, length_s=length_s, troubles=tuple(sorted(troubles, key=lambda one: one.at_s)))
@@ -208,9 +114,9 @@ def single(kind: str, seed: int, at_s: float = 240.0) -> Schedule:
     """A schedule of one trouble of ``kind``, of middling length."""
     kinds = TROUBLES[kind]
     for_s = (kinds.least_s + kinds.most_s) / 2
-    drawn = _draw_one(Random(seed), kind, at_s + for_s)  # noqa: S311 - the seed must give it back
+    drawn = _draw_one(Random(f"{seed} {kind}"), kind, at_s + for_s)  # noqa: S311 - the seed must give it back
     trouble = replace(drawn, at_s=at_s, for_s=for_s)
-    return Schedule(seed=seed, length_s=at_s + for_s + 240.0, troubles=(trouble,))
+    return Schedule(seed=seed, length_s=at_s + for_s + 240.0, troubles=(trouble,), crowded=kinds.crowded)
 
 
 def gone_for_an_hour(seed: int) -> Schedule:
@@ -345,6 +251,14 @@ def judge(
         open_gaps=sum(gap.status == "open" for gap in holding.gaps),
         wrong=wrong,
     )
+
+
+def unrest(holding: Holding, reconnects: float) -> Sequence[str]:
+    """What a calm trouble cost nevertheless: connections, and rows in ``gaps`` of series that trade all the time."""
+    lively = {symbol for symbol, *_ in _SYMBOLS[:_LIVELY]}
+    rows = {(gap.exchange, gap.symbol, gap.status) for gap in holding.gaps if gap.symbol in lively}
+    broken = [f"{reconnects:.0f} connections were given up"] if reconnects else []
+    return [*broken, *_some("rows in gaps of lively series", rows)]
 
 
 def _some(what: str, which: Collection[tuple[object, ...]]) -> list[str]:

@@ -1,6 +1,7 @@
 """Plays a schedule of trouble on the real process, the simulator and a real database, and has the oracle judge it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
@@ -15,18 +16,20 @@ from tests.end_to_end.ailing import Store
 from tests.end_to_end.faulting import (
     Holding,
     Schedule,
-    Trouble,
     Verdict,
-    Victim,
     followed,
     judge,
+    unrest,
 )
 from tests.end_to_end.holding import read_holding, revisions
-from tests.end_to_end.proxy import Door, door
-from tests.end_to_end.restarting import Subject, Tally
+from tests.end_to_end.places import NotPermitted, Places, places
+from tests.end_to_end.proxy import door
+from tests.end_to_end.restarting import Subject, Tally, Urls
+from tests.end_to_end.troubles import TROUBLES, Place, Trouble, Victim
 from tests.end_to_end.world import MINUTE_MS, Followed, Key, simulating, write_settings
 
 RATE = 60.0
+_CALM_RATE = 10.0  # faster, a busy machine is what ends connections: their limits last half a second
 _SETTLE_S = 40 * 60.0  # gaps are asked for again after 1, 5 and 15 minutes, thin series every 10
 _SETTLE_REFUSED_S = 80 * 60.0  # what an exchange refused is tried again after an hour
 _HOURLY = {"rejection_of_one", "geoblock"}
@@ -50,6 +53,15 @@ class Outcome:
     revisions: int = 0
     settled_s: float = 0.0
     log: list[str] = field(default_factory=list)
+
+    def played(self) -> str:
+        """Which troubles there were, and what became of what was listed as missing."""
+        kinds = Counter(trouble.kind for trouble in self.schedule.troubles)
+        listed, still = sum(self.gaps.values()), self.gaps.get("open", 0)
+        return (
+            f"faults: {', '.join(f'{count} {kind}' for kind, count in sorted(kinds.items()))};"
+            f" gaps: {listed} opened, {listed - still} closed, {still} open"
+        )
 
     def report(self) -> str:
         """The figures, in a few lines."""
@@ -114,6 +126,11 @@ class Play:
         holding = await read_holding(self._store.url)
         verdict = self._judge(holding, until_ms)
         statuses = [gap.status for gap in holding.gaps]
+        wrong += self._subject.places.missing_from("\n".join(self._subject.lines))
+        if self._store.missed_a_copy and len(self._schedule.troubles) == 1:
+            wrong.append("no COPY came: the trouble did not strike in one")
+        if self._schedule.calm:
+            wrong += unrest(holding, self._subject.tally.total("ws_reconnects"))
         return Outcome(
             schedule=self._schedule,
             verdict=verdict,
@@ -147,7 +164,9 @@ class Play:
             spread_ms = hash((self._schedule.seed, trouble.at_s)) % _SPIKE_MS
             await self._clock.sleep((MINUTE_MS - into_ms + spread_ms) / 1_000)
         pause = self._clock.sleep
-        if trouble.victim is Victim.STORE:
+        if trouble.victim is Victim.PLACE:
+            await self._subject.places.suffer(trouble, pause, self._store)
+        elif trouble.victim is Victim.STORE:
             await self._store.suffer(trouble.kind, lambda: pause(trouble.for_s))
         else:
             await self._subject.suffer(trouble, lambda: pause(trouble.for_s), self._store)
@@ -155,40 +174,68 @@ class Play:
 
 @asynccontextmanager
 async def _world(schedule: Schedule, folder: Path, rate: float, installation: Path | None) -> AsyncIterator[Play]:
-    store = Store(folder, installation)
-    await store.start()
     clock = FastClock(rate) if rate != 1.0 else SystemClock()
-    try:
-        async with (
-            door(store.url) as way,
-            simulating(
-                *schedule.faults,
-                rate=rate,
-                seed=schedule.seed,
-                forming_every_s=_FORMING_EVERY_S,
-                symbols=_CROWD if schedule.crowded else 0,
-            ) as simulator,
-        ):
-            store.door = way
-            subject = Subject(_settings(schedule, simulator, folder, way, rate), simulator.urls, folder)
-            play = Play(schedule, simulator, clock, subject, store)
-            try:
-                yield play
-            finally:
-                await subject.end()
-    finally:
-        await store.end()
+    with places(schedule.places, folder) as place:
+        store = Store(place.store_disk.folder if place.store_disk else folder, installation)
+        if Place.COLUMNS in schedule.places and not store.has_columns:
+            raise NotPermitted("only TimescaleDB compresses chunks, and this database has none")
+        await store.start()
+        try:
+            async with (
+                door(store.url) as way,
+                simulating(
+                    *schedule.faults,
+                    rate=rate,
+                    seed=schedule.seed,
+                    forming_every_s=_FORMING_EVERY_S,
+                    symbols=_CROWD if schedule.crowded else 0,
+                ) as simulator,
+            ):
+                store.door = way
+                urls = _urls(schedule, simulator)
+                settings = _settings(schedule, urls, folder, way.url, rate=rate, place=place)
+                subject = Subject(settings, urls, folder, place, clock)
+                play = Play(schedule, simulator, clock, subject, store)
+                try:
+                    yield play
+                finally:
+                    await subject.end()
+        finally:
+            await store.end()
 
 
-def _settings(schedule: Schedule, simulator: Simulator, folder: Path, way: Door, rate: float) -> Path:
+def _urls(schedule: Schedule, simulator: Simulator) -> Urls:
+    """The simulator's, by name where names are to fail: everything else is reached by address."""
+    named = {one.exchange for one in schedule.troubles if TROUBLES[one.kind].place is Place.NAMES}
+    return {
+        exchange: {
+            market: {
+                side: url.replace("127.0.0.1", "localhost") if exchange in named else url for side, url in pair.items()
+            }
+            for market, pair in markets.items()
+        }
+        for exchange, markets in simulator.urls.items()
+    }
+
+
+def _settings(schedule: Schedule, urls: Urls, folder: Path, database_url: str, *, rate: float, place: Places) -> Path:
     symbols: dict[str, list[str]] = {}
     for one in followed(schedule):
         symbols.setdefault(one.exchange, []).append(one.symbol)
-    more: dict[str, Any] = {"buffer_candles": _TINY, "spool": {"candles": _TINY}} if schedule.crowded else {}
-    return write_settings(folder, simulator.urls, symbols, database_url=way.url, rate=rate, **more)
+    more: dict[str, Any] = {"buffer_candles": _TINY} if schedule.crowded else {}
+    if place.spool_disk is not None:
+        more["data_dir"] = str(place.spool_disk.folder)
+    elif schedule.crowded:
+        more["spool"] = {"candles": _TINY}
+    return write_settings(folder, urls, symbols, database_url=database_url, rate=rate, **more)
 
 
 async def play(schedule: Schedule, folder: Path, *, rate: float = RATE, installation: Path | None = None) -> Outcome:
-    """What ``schedule`` left behind, played in ``folder``, which any account may enter."""
+    """What ``schedule`` left behind, played in ``folder``, which any account may enter.
+
+    Raises:
+        NotPermitted: this machine does not allow what must be prepared for it.
+    """
+    rate = min(rate, _CALM_RATE) if schedule.calm else rate
     async with _world(schedule, folder, rate, installation) as one:
         return await one.run()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,10 +178,14 @@ class Service:
 
 @asynccontextmanager
 async def service(
-    *arguments: str | Path, folder: Path, environment: Mapping[str, str] | None = None
+    *arguments: str | Path, folder: Path, environment: Mapping[str, str] | None = None, prefix: Sequence[str] = ()
 ) -> AsyncIterator[Service]:
-    """``streamer`` with these arguments, running in ``folder``; killed at the end of the block if it still runs."""
+    """``streamer`` with these arguments, running in ``folder``; killed at the end of the block if it still runs.
+
+    ``prefix`` is a command that becomes the one that follows it, as ``env`` does.
+    """
     process = await asyncio.create_subprocess_exec(
+        *prefix,
         *_COMMAND,
         *map(str, arguments),
         cwd=folder,

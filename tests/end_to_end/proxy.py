@@ -1,7 +1,7 @@
 """A door before a database that a test opens and shuts: what a restart, a lost route or a wrong port look like.
 
 It can also turn deaf, as a route does that swallows everything, and swallow answers alone, which leaves whoever waits
-for one not knowing whether he was heard.
+for one not knowing whether he was heard; and it can hold a COPY in its middle, for harm that must strike just there.
 """
 
 import asyncio
@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 _CHUNK_BYTES = 1 << 16
+_COPY = b"PGCOPY\n\xff\r\n\0"  # https://www.postgresql.org/docs/18/sql-copy.html, binary format, read 2026-11-21
+_INTO_COPY = 40  # bytes of it that go through: its head, and a part of the first row
 
 
 class Door:
@@ -24,6 +26,8 @@ class Door:
         self.hearing = asyncio.Event()
         self.hearing.set()
         self.answers_lost = False
+        self._copying: asyncio.Event | None = None
+        self._released = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -46,6 +50,33 @@ class Door:
             writer.transport.abort()
         await server.wait_closed()
 
+    @asynccontextmanager
+    async def in_a_copy(self, patience_s: float) -> AsyncIterator[bool]:
+        """Whether a COPY came in time; it is held in its middle within the block."""
+        self._copying = copying = asyncio.Event()
+        self._released.clear()
+        try:
+            async with asyncio.timeout(patience_s):
+                await copying.wait()
+        except TimeoutError:
+            self._copying = None
+        try:
+            yield copying.is_set()
+        finally:
+            self._released.set()
+
+    async def _hold_copy(self, chunk: bytes, writer: asyncio.StreamWriter) -> bytes:
+        """What is left of ``chunk`` to be passed on, once a COPY that is waited for in it was held."""
+        begins = chunk.find(_COPY)
+        if self._copying is None or begins < 0:
+            return chunk
+        copying, self._copying = self._copying, None
+        writer.write(chunk[: begins + _INTO_COPY])
+        await writer.drain()
+        copying.set()
+        await self._released.wait()
+        return chunk[begins + _INTO_COPY :]
+
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         parts = urlsplit(self.target)
@@ -64,6 +95,8 @@ class Door:
         with suppress(OSError):
             while chunk := await reader.read(_CHUNK_BYTES):
                 await self.hearing.wait()
+                if not answers:
+                    chunk = await self._hold_copy(chunk, writer)
                 if not (answers and self.answers_lost):
                     writer.write(chunk)
                     await writer.drain()

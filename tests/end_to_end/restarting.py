@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from signal import Signals
@@ -16,8 +16,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.timing.clock import Clock, SystemClock
 from tests.end_to_end.ailing import Store
-from tests.end_to_end.faulting import Trouble
+from tests.end_to_end.noticing import judge_life
+from tests.end_to_end.places import Places
 from tests.end_to_end.process import Service, service
+from tests.end_to_end.troubles import Trouble
+from tests.end_to_end.untrusted import untrusted
 
 _COUNTED = ("candles_duplicate", "ws_reconnects", "rest_requests", "candles_written", "candles_dropped")
 _LOOK_EVERY_S = 1.0  # of real time
@@ -25,8 +28,10 @@ _ANSWERS_S = 2.0
 _STOPS_S = 40.0
 _BUSY = 60.0  # seconds of the simulator between two looks
 _WARM_S = 600.0  # of the simulator: by then every part of the process has worked
+_INTO_BACKOFF_S = 40.0
 
 Pause = Callable[[], Awaitable[None]]
+Urls = Mapping[str, Mapping[str, Mapping[str, str]]]
 
 
 @dataclass(slots=True)
@@ -63,10 +68,12 @@ class Tally:
 class Subject:
     """Starts, stops, kills and freezes ``streamer run``. ``lines`` is everything that its lives logged."""
 
-    def __init__(self, config: Path, urls: Mapping[str, Mapping[str, Mapping[str, str]]], folder: Path) -> None:
+    def __init__(self, config: Path, urls: Urls, folder: Path, places: Places, clock: Clock) -> None:
         self._config = config
         self._urls = urls
         self._folder = folder
+        self.places = places
+        self._clock = clock
         self._stack = AsyncExitStack()
         self._running: Service | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -78,7 +85,14 @@ class Subject:
         """Start it anew."""
         self.tally.begin()
         self._running = await self._stack.enter_async_context(
-            service("run", "--config", self._config, folder=self._folder)
+            service(
+                "run",
+                "--config",
+                self._config,
+                folder=self._folder,
+                environment=self.places.environment,
+                prefix=self.places.prefix,
+            )
         )
 
     async def end(self) -> None:
@@ -103,7 +117,9 @@ class Subject:
                 await pause()
                 self._signal(Signals.SIGCONT)
                 return
-            elif trouble.kind == "stopped":
+            elif trouble.kind in {"stopped", "stopped_in_backoff"}:
+                if trouble.kind == "stopped_in_backoff":  # its faults have begun
+                    await self._clock.sleep(_INTO_BACKOFF_S)
                 await self._stop()
                 await pause()
             elif trouble.kind == "started_without_store":
@@ -121,12 +137,19 @@ class Subject:
                 return
             else:
                 await self._stop()
-                self._point_wrongly(trouble)
-                await self.start()
-                await pause()
-                await self._stop()
-                self._point_rightly()
+                await self._live_wrongly(trouble, pause)
             await self.start()
+
+    async def _live_wrongly(self, trouble: Trouble, pause: Pause) -> None:
+        """One life with wrong URLs, from start to stop."""
+        async with untrusted(self._folder) if trouble.kind == "tls_untrusted" else nullcontext(0) as port:
+            self._point(str(trouble.exchange), _wrong_urls(trouble, self._urls[str(trouble.exchange)], port))
+            await self.start()
+            life = len(self.lines)
+            await pause()
+            await self._stop()
+        self._wrong += judge_life(trouble, self.lines[life:], 1 / self._clock.real_seconds(1.0))
+        self._point(str(trouble.exchange), self._urls[str(trouble.exchange)])
 
     async def watch(self, clock: Clock) -> None:
         """Look at its metrics and its memory now and then, until cancelled."""
@@ -214,31 +237,24 @@ class Subject:
             self.lines += [f"# life {self.tally.starts}", *self._running.errors]
             self._running = None
 
-    def _point_wrongly(self, trouble: Trouble) -> None:
-        tree = self._tree()
-        exchanges = tree["exchanges"]
-        name = str(trouble.exchange)
-        wrong = {}
-        for market, pair in self._urls[name].items():
-            if trouble.kind == "tls_refused":
-                wrong[market] = {
-                    "ws": pair["ws"].replace("ws:", "wss:"),
-                    "rest": pair["rest"].replace("http:", "https:"),
-                }
-            else:
-                wrong[market] = {"ws": "ws://127.0.0.1:9", "rest": "http://127.0.0.1:9"}
-        exchanges[name]["urls"] = wrong
-        self._config.write_text(yaml.safe_dump(tree))
-
-    def _point_rightly(self) -> None:
-        tree = self._tree()
-        for name, one in tree["exchanges"].items():
-            one["urls"] = {market: dict(pair) for market, pair in self._urls[name].items()}
-        self._config.write_text(yaml.safe_dump(tree))
-
-    def _tree(self) -> dict[str, Any]:
+    def _point(self, exchange: str, urls: Mapping[str, Mapping[str, str]]) -> None:
         tree: dict[str, Any] = yaml.safe_load(self._config.read_text())
-        return tree
+        tree["exchanges"][exchange]["urls"] = {market: dict(pair) for market, pair in urls.items()}
+        self._config.write_text(yaml.safe_dump(tree))
+
+
+def _wrong_urls(trouble: Trouble, right: Mapping[str, Mapping[str, str]], port: int) -> Mapping[str, Mapping[str, str]]:
+    """Where nobody is, where nobody speaks TLS, whose certificate nobody trusts, or the path that lost its candles."""
+    if trouble.kind == "dead_urls":
+        return {market: {"ws": "ws://127.0.0.1:9", "rest": "http://127.0.0.1:9"} for market in right}
+    if trouble.kind == "tls_untrusted":
+        return {market: {"ws": f"wss://127.0.0.1:{port}", "rest": f"https://127.0.0.1:{port}"} for market in right}
+    if trouble.kind == "tls_refused":
+        return {
+            market: {"ws": pair["ws"].replace("ws:", "wss:"), "rest": pair["rest"].replace("http:", "https:")}
+            for market, pair in right.items()
+        }
+    return {market: {**pair, "ws": pair["ws"].removesuffix("/market")} for market, pair in right.items()}
 
 
 def _address(running: Service) -> str | None:

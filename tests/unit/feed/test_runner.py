@@ -56,8 +56,8 @@ class Stage:
         )
         server_time = ServerTime(self.clock)
         if offset_s is not None:
-            now = self.clock.time()
-            server_time.measured(now, now, now + offset_s)
+            now_at = self.clock.monotonic()
+            server_time.measured(now_at, now_at, self.clock.time() + offset_s)
         self.runner = Runner(self.connection, self.session, self.ear, self.clock, server_time)
 
     async def end(self) -> FeedError:

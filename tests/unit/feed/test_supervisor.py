@@ -122,8 +122,8 @@ async def test_a_refused_series_is_said_once_and_stops_no_other() -> None:
 async def test_a_candle_of_the_future_is_refused_and_doubts_the_clock() -> None:
     """Either the exchange is wrong or what we take for its time; only the second can be mended."""
     stage = Stage([Await(1), b"ack 1", b"closed a 99", b"closed a 0"], topics=["a"])
-    now = stage.clock.time()
-    stage.server_time.measured(now, now, now)
+    now_at = stage.clock.monotonic()
+    stage.server_time.measured(now_at, now_at, stage.clock.time())
     async with stage.running():
         await stage.clock.advance(1.0)
     assert stage.news.doubts == 1

@@ -94,12 +94,13 @@ class Watch:
 
 
 async def test_an_unrouted_url_is_noticed_within_ninety_seconds() -> None:
-    """Acknowledged wherever in the minute, and then silence, while REST shows trades: replaced."""
-    for second in range(0, 60, 7):
+    """Acknowledged wherever in the minute, just after a look, and then silence, while REST shows trades: replaced."""
+    for second in (*range(0, 60, 7), 59):
         watch = Watch("BTC", "ETH", "SOL", start_minute=second / 60)
-        watch.feed.confirm()
         async with watch.running():
-            await watch.world.clock.advance(91.0)
+            await watch.world.clock.advance(1.0)
+            watch.feed.confirm()
+            await watch.world.clock.advance(89.0)
         assert [connection for connection, _ in watch.feed.replaced] == [0]
 
 

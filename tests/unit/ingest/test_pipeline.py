@@ -25,8 +25,8 @@ class Stage:
         self.facts = Facts()
         self.buffer = Buffer(10, self.facts.recorder)
         self.server_time = ServerTime(self.clock)
-        local = self.clock.time()
-        self.server_time.measured(local, local, local + AHEAD_S)
+        now_at = self.clock.monotonic()
+        self.server_time.measured(now_at, now_at, self.clock.time() + AHEAD_S)
         self.doubts = 0
         self.told: list[object] = []
         self.pipeline = Pipeline(

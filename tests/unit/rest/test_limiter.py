@@ -21,7 +21,7 @@ def limiter_of(pool: Pool, clock: FakeClock, share: float = 1.0, offset_s: float
     """A limiter whose exchange's clock is so far ahead; None: never measured."""
     server_time = ServerTime(clock)
     if offset_s is not None:
-        server_time.measured(clock.time(), clock.time(), clock.time() + offset_s)
+        server_time.measured(clock.monotonic(), clock.monotonic(), clock.time() + offset_s)
     return PoolLimiter(pool, share=share, clock=clock, server_time=server_time)
 
 
@@ -64,7 +64,7 @@ def test_no_window_of_the_exchange_holds_more_than_the_limit(
         clock = FakeClock()
         server_time = ServerTime(clock)
         if known:  # read from an answer that took a second; the truth may be off by half of that
-            server_time.measured(clock.time() - 0.5, clock.time() + 0.5, clock.time())
+            server_time.measured(clock.monotonic() - 0.5, clock.monotonic() + 0.5, clock.time())
         limiter = PoolLimiter(pool, share=share, clock=clock, server_time=server_time)
 
         async def request(number: int, at: float, rest: tuple[int, float, float, Priority]) -> None:
@@ -199,7 +199,7 @@ async def test_an_unsure_clock_counts_a_request_in_both_windows_it_may_be_of() -
     """Spent just before the minute turns by a clock that may be half a second slow, the budget is spent in the next."""
     clock = FakeClock(start_time=6_000_000_059.8)
     server_time = ServerTime(clock)
-    server_time.measured(clock.time() - 0.5, clock.time() + 0.5, clock.time())
+    server_time.measured(clock.monotonic() - 0.5, clock.monotonic() + 0.5, clock.time())
     limiter = PoolLimiter(ALIGNED, share=1.0, clock=clock, server_time=server_time)
     await spend(limiter, 10)
     await clock.finish(spend(limiter))

@@ -40,6 +40,22 @@ class TimeServer:
         return told
 
 
+class SettingServer:
+    """Tells the test's time, and has the local wall clock set back before each of its answers arrives."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self._clock = clock
+        self._start_time = clock.time()
+
+    async def get(self, url: str, params: Mapping[str, str], *, timeout_s: float, body_bytes: int) -> RawAnswer:
+        """The time, as if the wall clock had never been set."""
+        assert (url != "", params, timeout_s > 0, body_bytes > 0) == (True, {}, True, True)
+        told = answer(round((self._start_time + self._clock.monotonic()) * 1_000))
+        self._clock.step_wall(-60.0)
+        await self._clock.sleep(0.2)
+        return told
+
+
 def poll_of(clock: FakeClock, server: TimeServer, server_time: ServerTime, facts: Facts) -> ServerTimePoll:
     """A poll of both markets, each attempt made once."""
     adapter = make_adapter()
@@ -136,3 +152,16 @@ async def test_an_exchange_that_is_away_is_asked_again_soon() -> None:
         server.down = set()
         await clock.advance(30.0)
         assert server_time.known
+
+
+async def test_a_clock_that_is_set_while_it_is_measured_by_changes_nothing() -> None:
+    """Half a minute of error would put candles into the future, or hold them to be unsettled."""
+    clock, facts = FakeClock(), Facts()
+    server_time, start_time = ServerTime(clock), clock.time()
+    client = make_client(
+        make_adapter(), SettingServer(clock), facts.recorder, clock=clock, server_time=server_time,
+        options=RestOptions(attempts=1), bases={Market.SPOT: "http://spot"},
+    )  # fmt: skip
+    await clock.finish(measure_server_time(client, make_adapter(), Market.SPOT, server_time))
+    assert server_time.time() == pytest.approx(start_time + clock.monotonic() - 0.1)
+    assert server_time.error_s == pytest.approx(0.1)
