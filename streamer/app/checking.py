@@ -43,6 +43,8 @@ class Access:
     registry: Registry
     server_time: ServerTime
     fetcher: PageFetcher
+    client: RestClient
+    poll: ServerTimePoll
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,22 @@ class Opened:
 
 
 class Workplace:
-    """The store, and the way to the exchanges, for the length of one command."""
+    """The store, and the way to the exchanges, for the length of one command.
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+    Without a ``database`` there are only the exchanges, for a command that looks at what would be.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database | None, clock: Clock, of_share: float = _OF_SHARE
+    ) -> None:
         self.clock = clock
-        self.pool = database.pool
-        self.reader = Reader(database.pool)
-        self.ledger = DatabaseLedger(database.pool)
-        self._writer = Writer(database.pool, self.clock)
+        self.share = of_share * settings.rest.share
+        self.has_store = database is not None
+        if database is not None:
+            self.pool = database.pool
+            self.reader = Reader(database.pool)
+            self.ledger = DatabaseLedger(database.pool)
+            self._writer = Writer(database.pool, self.clock)
         self._settings = settings
         self._recorder = quiet_recorder()
 
@@ -83,7 +93,8 @@ class Workplace:
             ConfigurationError: invented and real candles would be mixed.
         """
         bases = [rest for name in names for _, rest in self._settings.bases(name).values()]
-        await self._refuse_mixing(bases)
+        if self.has_store:
+            await self._refuse_mixing(bases)
 
         async def open_one(name: str) -> Access | HistoryError:
             try:
@@ -127,7 +138,7 @@ class Workplace:
             recorder=self._recorder,
             random=Random(),  # noqa: S311 - jitter, not secrets
             bases={market: rest for market, (_, rest) in self._settings.bases(name).items()},
-            options=RestOptions(share=_OF_SHARE * self._settings.rest.share, attempts=_ATTEMPTS),
+            options=RestOptions(share=self.share, attempts=_ATTEMPTS),
         )
         poll = ServerTimePoll(
             client=client,
@@ -147,7 +158,7 @@ class Workplace:
             recorder=self._recorder,
         )
         registry = await load_registry(client, adapter, markets, self._recorder)
-        return Access(registry=registry, server_time=server_time, fetcher=fetcher)
+        return Access(registry=registry, server_time=server_time, fetcher=fetcher, client=client, poll=poll)
 
     async def _refuse_mixing(self, bases: Sequence[str]) -> None:
         invented = any(is_loopback(base) for base in bases)

@@ -1,5 +1,6 @@
 """The REST side: one port for all exchanges. Faults come first, then limits, then the exchange's own answer."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -46,6 +47,7 @@ class RestServer:
         self._clock = stage.clock
         self._limits = RestLimits()
         self._runner: web.AppRunner | None = None
+        self.answered: Counter[tuple[str, str, int]] = Counter()  # by exchange, last part of the path, status
 
     async def open(self) -> int:
         """Listen; the port."""
@@ -83,6 +85,7 @@ class RestServer:
         if exchange == "bybit" and category in _MARKETS:
             market = Market(category)
         answer = self._answer(exchange, side, Question(market, path, params, self._stage.now_ms()))
+        self.answered[exchange, path.rpartition("/")[2], answer.status] += 1
         return web.Response(
             status=answer.status, body=answer.body, headers=dict(answer.headers), content_type=answer.content_type
         )

@@ -70,6 +70,11 @@ class Simulator:
         """The exchanges' time in Unix milliseconds."""
         return self._stage.now_ms()
 
+    @property
+    def answered(self) -> Mapping[tuple[str, str, int], int]:
+        """How many REST requests were answered so far, by exchange, last part of the path, and status."""
+        return self._rest.answered
+
     async def __aenter__(self) -> Self:
         """Listen and begin to publish; ``urls`` is known from here on.
 

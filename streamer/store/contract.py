@@ -200,7 +200,10 @@ class Ledger(Protocol):
         ...
 
     async def due_gaps(self, exchange: str, now: datetime, most: int) -> list[Gap]:
-        """Gaps to ask for again, the longest due first: nobody else gets them for ten minutes, or until recorded."""
+        """Gaps to ask for again, the longest due first: nobody else gets them for ten minutes, or until recorded.
+
+        Absent ones only of series that are followed.
+        """
         ...
 
     async def claim(self, ids: Sequence[int], now: datetime) -> list[Gap]:

@@ -114,9 +114,13 @@ class MemoryLedger:
             and gap.next_attempt_time is not None
             and gap.next_attempt_time <= now
             and self._free(gap, now)
+            and (gap.status is GapStatus.OPEN or self._is_followed(gap.run.series))
         ]
         due.sort(key=lambda gap: (gap.next_attempt_time, gap.id))
         return [self._claimed(gap, now) for gap in due[:most]]
+
+    def _is_followed(self, series: Series) -> bool:
+        return series in self.followed and self.followed[series].until is None
 
     async def claim(self, ids: Sequence[int], now: datetime) -> list[Gap]:
         """Those that are not repaired and that nobody has."""

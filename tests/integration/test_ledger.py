@@ -182,6 +182,7 @@ class LedgerSuite:
 
     async def test_absent_is_asked_once_more_after_a_day(self, subject: Subject) -> None:
         """Then never again; any source may still turn it into a stored candle."""
+        await subject.ledger.follow("binance", {SERIES: START}, NOW)
         await subject.ask(0, 4, absent(0, 4))
         assert await subject.ledger.due_gaps("binance", NOW + DAY - MINUTE, 10) == []
         [due] = await subject.ledger.due_gaps("binance", NOW + DAY, 10)
@@ -192,6 +193,13 @@ class LedgerSuite:
         await subject.store(0, 1, 2, 3, 4)
         assert await subject.ledger.reconcile(NOW + 2 * DAY) == 1
         assert await subject.rows() == [(0, 4, REPAIRED)]
+
+    async def test_absent_of_what_nobody_follows_is_left_alone(self, subject: Subject) -> None:
+        """A backfill may list years of it; what is open is given out whoever follows it."""
+        await subject.ledger.follow("binance", {SERIES: START}, NOW)
+        await subject.ledger.follow("binance", {}, NOW)
+        await subject.ask(0, 9, absent(0, 4), opened(6, 7))
+        assert [gap.run for gap in await subject.ledger.due_gaps("binance", NOW + 2 * DAY, 10)] == [run(6, 7)]
 
     async def test_absent_becomes_open_again_by_a_finding(self, subject: Subject) -> None:
         """The ledger does not judge."""
