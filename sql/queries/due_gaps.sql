@@ -6,7 +6,7 @@ with due as materialized (
         and (symbol, interval) in (select * from unnest($5::text[], $6::text[]))
     order by next_attempt_at, id
     limit $4
-    for update skip locked
+    for update of gaps skip locked
 )
 update gaps g set claimed_until = $3
 from due

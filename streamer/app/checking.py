@@ -33,9 +33,7 @@ from streamer.symbols.registry import Registry
 from streamer.timing.clock import Clock, make_clock, now
 from streamer.timing.server_time import ServerTime
 
-_OF_SHARE = (
-    0.5  # a running service may spend the whole of its share, and neither process sees the other, unless they lease
-)
+_OF_SHARE = 0.5  # a running service may spend all of its share, and neither sees the other, unless they lease
 _ATTEMPTS = 3  # somebody waits for the answer
 _OPENING_S = 120.0  # bans last longer
 
@@ -47,6 +45,8 @@ class Access:
     registry: Registry
     server_time: ServerTime
     fetcher: PageFetcher
+    client: RestClient
+    poll: ServerTimePoll
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,22 @@ class Opened:
 
 
 class Workplace:
-    """The store, and the way to the exchanges, for the length of one command."""
+    """The store, and the way to the exchanges, for the length of one command.
 
-    def __init__(self, settings: Settings, database: Database, clock: Clock) -> None:
+    Without a ``database`` there are only the exchanges, for a command that looks at what would be.
+    """
+
+    def __init__(
+        self, settings: Settings, database: Database | None, clock: Clock, of_share: float = _OF_SHARE
+    ) -> None:
         self.clock = clock
-        self.pool = database.pool
-        self.reader = Reader(database.pool)
-        self.ledger = DatabaseLedger(database.pool)
-        self._writer = Writer(database.pool, self.clock)
+        self.share = of_share * settings.rest.share
+        self.has_store = database is not None
+        if database is not None:
+            self.pool = database.pool
+            self.reader = Reader(database.pool)
+            self.ledger = DatabaseLedger(database.pool)
+            self._writer = Writer(database.pool, self.clock)
         self._settings = settings
         self._recorder = quiet_recorder()
         self._leasing: Leasing | None = None
@@ -88,7 +96,8 @@ class Workplace:
             ConfigurationError: invented and real candles would be mixed.
         """
         bases = [rest for name in names for _, rest in self._settings.bases(name).values()]
-        await self._refuse_mixing(bases)
+        if self.has_store:
+            await self._refuse_mixing(bases)
 
         async def open_one(name: str) -> Access | HistoryError:
             try:
@@ -127,7 +136,7 @@ class Workplace:
         adapter = ADAPTERS[name]
         markets = list(adapter.markets)
         server_time = ServerTime(self.clock)
-        of_share = _OF_SHARE if self._leasing is None else 1.0
+        share = self.share if self._leasing is None else self._settings.rest.share
         client = RestClient(
             adapter=adapter,
             session=session,
@@ -136,7 +145,7 @@ class Workplace:
             recorder=self._recorder,
             random=Random(),  # noqa: S311 - jitter, not secrets
             bases={market: rest for market, (_, rest) in self._settings.bases(name).items()},
-            options=RestOptions(share=of_share * self._settings.rest.share, attempts=_ATTEMPTS),
+            options=RestOptions(share=share, attempts=_ATTEMPTS),
             leasing=self._leasing,
         )
         poll = ServerTimePoll(
@@ -157,7 +166,7 @@ class Workplace:
             recorder=self._recorder,
         )
         registry = await load_registry(client, adapter, markets, self._recorder)
-        return Access(registry=registry, server_time=server_time, fetcher=fetcher)
+        return Access(registry=registry, server_time=server_time, fetcher=fetcher, client=client, poll=poll)
 
     async def _refuse_mixing(self, bases: Sequence[str]) -> None:
         invented = any(is_loopback(base) for base in bases)

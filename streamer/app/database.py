@@ -118,16 +118,20 @@ class Database:
             ConfigurationError: invented and real candles would share a table.
             StoreError: the database cannot be used: too old, too new, behind a pooler.
         """
-
-        async def bring_up_once(_: Health) -> None:
-            if self._settings.migrate:
-                report = await self.migrate()
-                for line in spoken(report):
-                    self._recorder.noted(line)
-            await self._check_mark(mark)
-
-        await self.patiently(bring_up_once)
+        await self.patiently(lambda _: self.prepare(mark))
         self.ready.set()
+
+    async def prepare(self, mark: Mark | None) -> None:
+        """Migrate, if the settings say so, and check what kind of candles are there: once, without patience.
+
+        Raises:
+            ConfigurationError, StoreError: as ``bring_up``. StoreUnavailable: the database is away.
+        """
+        if self._settings.migrate:
+            report = await self.migrate()
+            for line in spoken(report):
+                self._recorder.noted(line)
+        await self._check_mark(mark)
 
     async def _check_mark(self, mark: Mark | None) -> None:
         marks = await read_marks(self.pool)

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from streamer.app.checking import Access, Workplace, workplace
+from streamer.app.choosing import choose
 from streamer.domain.errors import ConfigurationError, HistoryError
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
@@ -14,7 +15,7 @@ from streamer.history.verify import Verified, Verifier, keep_nothing
 from streamer.settings.model import Settings
 from streamer.store.known import followed_since
 from streamer.symbols.registry import Registry
-from streamer.symbols.resolve import Chosen, resolve
+from streamer.symbols.resolve import Chosen
 from streamer.timing.clock import now
 
 _LAST = timedelta(hours=3)
@@ -59,7 +60,7 @@ async def verify(settings: Settings, request: VerifyRequest, tell: Callable[[str
     names = list(request.exchanges or settings.followed())
     async with workplace(settings) as place, place.exchanges(names, keep_nothing) as opened:
         registries = {name: access.registry for name, access in opened.accesses.items()}
-        chosen = choose(settings, request, registries, all_known=not opened.unreachable)
+        chosen = choose(settings, registries, request.symbols, request.intervals, all_known=not opened.unreachable)
         if request.symbols or request.intervals:
             chosen = await _kept_here(place, settings, request, registries, chosen)
         elif not any(chosen.values()) and not opened.unreachable:
@@ -78,38 +79,6 @@ async def verify(settings: Settings, request: VerifyRequest, tell: Callable[[str
     return VerifyReport(verified, opened.unreachable)
 
 
-def choose(
-    settings: Settings, request: VerifyRequest, registries: Mapping[str, Registry], *, all_known: bool
-) -> dict[str, list[Chosen]]:
-    """The series that are meant, by exchange. A symbol that is named must mean something on one exchange at least.
-
-    ``all_known`` is False when an exchange is left out that might know what the others do not.
-
-    Raises:
-        ConfigurationError: as :func:`~streamer.symbols.resolve.resolve`.
-    """
-    chosen: dict[str, list[Chosen]] = {}
-    problems: dict[str, list[ConfigurationError]] = {spelling: [] for spelling in request.symbols}
-    for name, registry in registries.items():
-        configured = settings.exchange(name)
-        intervals = request.intervals or configured.intervals
-        if not request.symbols:
-            followed = settings.followed().get(name, ())
-            chosen[name] = resolve(registry, followed, configured.exclude, intervals)
-            continue
-        meant: dict[Chosen, None] = {}
-        for spelling in request.symbols:
-            try:
-                meant |= dict.fromkeys(resolve(registry, [spelling], (), intervals))
-            except ConfigurationError as problem:
-                problems[spelling].append(problem)
-        chosen[name] = list(meant)
-    for found in problems.values():
-        if all_known and found and len(found) == len(registries):
-            raise found[0]
-    return chosen
-
-
 async def _kept_here(
     place: Workplace,
     settings: Settings,
@@ -122,7 +91,7 @@ async def _kept_here(
     Raises:
         ConfigurationError: that is nothing.
     """
-    followed = choose(settings, replace(request, symbols=(), intervals=()), registries, all_known=True)
+    followed = choose(settings, registries, (), (), all_known=True)
     stored = await place.reader.newest([one.series for series in chosen.values() for one in series])
     kept = {
         name: [one for one in series if one in followed[name] or one.series in stored]

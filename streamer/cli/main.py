@@ -10,6 +10,7 @@ from typing import NoReturn
 import click
 
 from streamer import __version__
+from streamer.cli.backfill import backfill
 from streamer.cli.demo import demo
 from streamer.cli.gaps import gaps
 from streamer.cli.migrate import migrate
@@ -34,7 +35,7 @@ def version() -> None:
     click.echo(__version__)
 
 
-for verb in (run, demo, simulate, migrate, verify, gaps, symbols, sql):
+for verb in (run, demo, simulate, migrate, backfill, verify, gaps, symbols, sql):
     streamer.add_command(verb)
 
 

@@ -6,7 +6,11 @@ from typing import Protocol
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from streamer.app.filling import Screen
+from streamer.history.backfill import Headway
+from streamer.history.plan import Plan
 
 _LINES = 10  # of one piece of work, at most
 
@@ -48,3 +52,68 @@ class _Lines:
         if tenth > self._said:
             self._said = tenth
             click.echo(f"{self._what}: {done:,} of {total:,}", err=True)
+
+
+@contextmanager
+def following() -> Iterator[Screen]:
+    """A way to show how far a backfill is, exchange by exchange, for the length of the block."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _ScreenLines()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TextColumn("weight {task.fields[weight]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bars:
+        yield _ScreenBars(bars)
+
+
+class _ScreenBars:
+    """A bar for each exchange: candles, how many a second, weight used, time left."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[str, TaskID] = {}
+        self._weights: dict[str, int] = {}
+
+    def planned(self, exchange: str, plan: Plan, _seconds: float) -> None:
+        """Begin a bar."""
+        self._weights[exchange] = plan.weight
+        weight = f"0/{plan.weight:,}"
+        self._tasks[exchange] = self._bars.add_task(exchange, total=plan.candles, rate="", weight=weight)
+
+    def moved(self, exchange: str, headway: Headway) -> None:
+        """Move it."""
+        task = self._tasks[exchange]
+        speed = self._bars.tasks[self._bars.task_ids.index(task)].speed
+        self._bars.update(
+            task,
+            completed=headway.candles_done,
+            rate="" if speed is None else f"{speed:,.0f}/s",
+            weight=f"{headway.weight:,}/{self._weights[exchange]:,}",
+        )
+
+
+class _ScreenLines:
+    """A line for the plan of each exchange, and one for each tenth of it."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, _Lines] = {}
+
+    def planned(self, exchange: str, plan: Plan, seconds: float) -> None:
+        """Say what is to come."""
+        click.echo(
+            f"{exchange}: {plan.candles:,} candles of {len(plan.wants):,} series are missing:"
+            f" {plan.requests:,} requests of weight {plan.weight:,}, about {seconds / 60:.1f} minutes",
+            err=True,
+        )
+        self._lines[exchange] = _Lines(f"{exchange}: candles brought")
+
+    def moved(self, exchange: str, headway: Headway) -> None:
+        """Say each tenth once."""
+        self._lines[exchange](headway.candles_done, headway.candles_total)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -16,6 +16,7 @@ _SINCE = click.option("--since", help="ISO date or time, UTC unless it says othe
 _UNTIL = click.option("--until", help="The same; candles that open at this time or later are left out.")
 _TIMERANGE = click.option("--timerange", help="Both as freqtrade writes them: 20240101-20240201, or 20240101-.")
 
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DAY_DIGITS, _SECOND_DIGITS, _MS_DIGITS = 8, 10, 13
 
 
@@ -48,6 +49,18 @@ def read_range(since: str | None, until: str | None, timerange: str | None) -> T
     if given.since is not None and given.until is not None and given.since >= given.until:
         raise ConfigurationError(f"the range ends at {_said(given.until)}, not after it begins at {_said(given.since)}")
     return given
+
+
+def duration_in(option: str, text: str) -> timedelta:
+    """A length of time above zero, as the settings write it.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,6})([smhd])", text.strip(), re.ASCII)
+    if match is None:
+        raise ConfigurationError(f"{option} {text!r} is no length of time: write 30m, 4h or 1d")
+    return timedelta(seconds=int(match[1]) * _UNIT_SECONDS[match[2]])
 
 
 def _iso(option: str, text: str | None) -> datetime | None:

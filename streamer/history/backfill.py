@@ -1,6 +1,7 @@
-"""Fetches spans of many series, oldest first within each.
+"""Fetches what a plan says is missing, as fast as the limits let it, and keeps account of each series.
 
-How a page is asked for and filtered is not decided here, nor what is stored already.
+Which pages that takes is decided in ``plan``, what an answer means in ``walk``, how it is asked and filtered in
+``page``. One series' failure stops no other; an exchange that lets nobody in is asked no more.
 """
 
 import asyncio
@@ -8,102 +9,159 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from streamer.domain.errors import HistoryError
-from streamer.domain.gaps import windows
-from streamer.history.page import PageFetcher, settled_ms
-from streamer.history.runs import Asked, Progress, Report, Run, Tally
+from streamer.domain.errors import Geoblocked, HistoryError
+from streamer.domain.gaps import Span
+from streamer.domain.interval import to_ms
+from streamer.domain.series import Series
+from streamer.history.page import Fetched, PageFetcher
+from streamer.history.plan import Page, Plan, Stretch, joined
+from streamer.history.walk import SURE_ROWS, Seen, Walk
+from streamer.protocol.adapter import Pool
+from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.backoff import Backoff
 from streamer.timing.clock import Clock
 from streamer.timing.retry import Health, Wait, keep_trying
-from streamer.timing.server_time import ServerTime
 
-_WORTH_PROBING = 8  # requests; fewer are made sooner than the listing is found
-
-Step = Callable[[Health], Awaitable[None]]
-
-
-def _unheard(_progress: Progress) -> None:
-    """Tell nobody."""
+Proved = Callable[[Chosen, Sequence[Span]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillOptions:
-    """``concurrency`` series are fetched at once. ``attempts`` failures in a row, beyond the client's, end a span."""
+    """``concurrency`` requests per pool at once. ``attempts`` failures in a row, beyond the client's, end a series."""
 
-    concurrency: int = 8
+    concurrency: int = 16
     attempts: int = 8
     backoff: Backoff = field(default_factory=lambda: Backoff(first_s=5.0, cap_s=60.0))
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of one series: candles delivered, candles proved absent, and what did not come.
+
+    ``unserved`` was asked for and is neither there nor proved absent; ``left`` was not had, because of ``error``.
+    """
+
+    series: Series
+    candles: int
+    requests: int
+    absent: int
+    unserved: tuple[Span, ...] = ()
+    left: tuple[Span, ...] = ()
+    error: HistoryError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Headway:
+    """How far one exchange is: missing candles settled one way or the other, requests made, and what they cost."""
+
+    candles_done: int
+    candles_total: int
+    requests: int
+    weight: int
+
+
+@dataclass(slots=True)
+class _Account:
+    """One series on its way."""
+
+    candles: int = 0
+    requests: int = 0
+    absent: int = 0
+    unserved: list[Span] = field(default_factory=list)
+    left: list[Span] = field(default_factory=list)
+    error: HistoryError | None = None
+
+
 class Backfill:
-    """History of one exchange's series, oldest first within each."""
+    """One plan of one exchange. ``proved`` hears what the exchange does not have."""
 
     def __init__(
         self,
+        plan: Plan,
         *,
-        exchange: str,
         fetcher: PageFetcher,
+        proved: Proved,
         clock: Clock,
-        server_time: ServerTime,
         recorder: Recorder,
         random: Random,
+        tell: Callable[[Headway], None],
         options: BackfillOptions | None = None,
     ) -> None:
-        self._exchange = exchange
+        self._plan = plan
         self._fetcher = fetcher
+        self._proved = proved
         self._clock = clock
-        self._server_time = server_time
         self._recorder = recorder
         self._random = random
+        self._tell = tell
         self._options = options or BackfillOptions()
-        self._slots = asyncio.Semaphore(self._options.concurrency)
+        self._accounts = {want.chosen: _Account() for want in plan.wants}
+        self._sure: dict[Pool, int] = {}
+        self._closed: HistoryError | None = None
+        self._requests = self._weight = self._done = 0
+        self._total = plan.candles
 
-    async def fetch(self, asked: Sequence[Asked], tell: Callable[[Progress], None] = _unheard) -> list[Report]:
-        """Deliver what each span has that is settled by now; one report per span, in their order.
+    async def run(self) -> None:
+        """Deliver what is missing. Cancelling loses only what was not delivered yet; the reports say how far it got."""
+        async with asyncio.TaskGroup() as tasks:
+            for pool, stretches in self._plan.lanes.items():
+                tasks.create_task(self._lane(pool, stretches))
+        failed = sum(account.error is not None for account in self._accounts.values())
+        for exchange in {want.chosen.series.exchange for want in self._plan.wants}:
+            candles = sum(account.candles for account in self._accounts.values())
+            self._recorder.history_finished(exchange, len(self._accounts), candles, failed)
 
-        A series that fails is reported and stops no other. Cancelling loses only what was not delivered yet.
+    def reports(self) -> list[Report]:
+        """What became of each series, in the order of the plan."""
+        return [
+            Report(
+                chosen.series,
+                account.candles,
+                account.requests,
+                account.absent,
+                tuple(joined(chosen.interval, account.unserved)),
+                tuple(joined(chosen.interval, account.left)),
+                account.error,
+            )
+            for chosen, account in self._accounts.items()
+        ]
 
-        Raises:
-            HistoryError: the exchange's time could not be read, without which nothing is known to be settled.
+    async def _lane(self, pool: Pool, stretches: Sequence[Stretch]) -> None:
+        slots = asyncio.Semaphore(self._options.concurrency)
+        async with asyncio.TaskGroup() as tasks:
+            for stretch in stretches:
+                await slots.acquire()
+                tasks.create_task(self._follow(pool, stretch, slots))
+
+    async def _follow(self, pool: Pool, stretch: Stretch, slots: asyncio.Semaphore) -> None:
+        """Take a stretch to its end, again after failures that may pass; the slot is the caller's, and is given back.
+
+        It is not held in the pauses: a failing series must not keep others out.
         """
-        if not asked:
-            return []
-        await self._fetcher.ensure_time(asked[0].chosen)
-        end_ms = settled_ms(self._server_time)
-        runs = [Run(one) for one in asked]
-        tally = Tally(runs, end_ms, tell)
-
-        async def follow(run: Run) -> None:
-            async def step(health: Health) -> None:
-                await self._skip_to_listing(run, end_ms)
-                await self._advance(run, end_ms, health, tally.moved)
-
-            await self._patiently(run, step)
-            tally.finished(run)
-
-        async with asyncio.TaskGroup() as group:
-            for run in runs:
-                group.create_task(follow(run))
-        reports = [run.report() for run in runs]
-        failed = sum(report.error is not None for report in reports)
-        self._recorder.history_finished(self._exchange, len(runs), sum(report.candles for report in reports), failed)
-        return reports
-
-    async def _patiently(self, run: Run, step: Step) -> None:
-        """Take ``step``, again after failures that may pass, within a slot; note in ``run`` what ended it."""
+        chosen = stretch.want.chosen
+        account, walk = self._accounts[chosen], Walk(stretch.want, stretch.holes)
+        is_waiting = False
 
         async def attempt(health: Health) -> None:
-            async with self._slots:  # not around the pauses: a failing series must not keep others out
-                await step(health)
+            nonlocal is_waiting
+            if is_waiting:
+                await slots.acquire()
+                is_waiting = False
+            try:
+                await self._advance(pool, stretch, walk, health)
+            finally:
+                slots.release()
 
         def before_wait(wait: Wait) -> None:
-            self._recorder.history_failed(run.chosen.series, wait.cause)
+            nonlocal is_waiting
+            is_waiting = True
+            self._recorder.history_failed(chosen.series, wait.cause)
 
         try:
             await keep_trying(
                 attempt,
-                retryable=lambda error: isinstance(error, HistoryError) and error.retryable,
+                retryable=lambda error: isinstance(error, HistoryError) and error.retryable and account.error is None,
                 clock=self._clock,
                 backoff=self._options.backoff,
                 random=self._random,
@@ -111,22 +169,50 @@ class Backfill:
                 attempts=self._options.attempts,
             )
         except HistoryError as error:
-            run.error = error
-            self._recorder.history_failed(run.chosen.series, error)
+            if account.error is None:
+                account.error = error
+                self._recorder.history_failed(chosen.series, error)
+            if isinstance(error, Geoblocked):
+                self._closed = error
+        account.left += walk.left
+        account.unserved += walk.unserved
+        if walk.absent:
+            account.absent += sum(span.candles(chosen.interval) for span in walk.absent)
+            await self._proved(chosen, joined(chosen.interval, walk.absent))
+        self._moved(walk.candles_left)
 
-    async def _skip_to_listing(self, run: Run, end_ms: int) -> None:
-        left = run.left(end_ms)
-        if left is None or run.requests or run.chosen.instrument.listed_time is not None:
-            return
-        if left.candles(run.chosen.interval) > _WORTH_PROBING * self._fetcher.page_rows(run.chosen):
-            first_ms = await self._fetcher.first_day_ms(run.chosen, left)
-            run.next_ms = left.last_ms + run.chosen.interval.milliseconds if first_ms is None else first_ms
-
-    async def _advance(self, run: Run, end_ms: int, health: Health, moved: Callable[[Run], None]) -> None:
-        left = run.left(end_ms)
-        if left is None:
-            return
-        for window in windows(run.chosen.interval, left, self._fetcher.page_rows(run.chosen)):
-            run.asked_for(window, len((await self._fetcher.fetch(run.chosen, window)).candles))
+    async def _advance(self, pool: Pool, stretch: Stretch, walk: Walk, health: Health) -> None:
+        account = self._accounts[stretch.want.chosen]
+        while (page := walk.next_page()) is not None:
+            given_up = self._closed or account.error
+            if given_up is not None:
+                raise given_up
+            before = walk.candles_left
+            self._requests += 1
+            self._weight += stretch.want.cost(page.rows(stretch.want.chosen.interval))
+            account.requests += 1
+            fetched = await self._fetcher.fetch(
+                stretch.want.chosen, page.window, page.beyond, only=walk.wanted(page), route=stretch.route
+            )
             health.report()
-            moved(run)
+            account.candles += len(fetched.candles)
+            walk.answered(page, self._seen(pool, stretch, page, fetched))
+            self._moved(before - walk.candles_left)
+
+    def _seen(self, pool: Pool, stretch: Stretch, page: Page, fetched: Fetched) -> Seen:
+        """What the answer shows. It was not cut short if an exchange that gave more before gave fewer now."""
+        sure = self._sure.get(pool, SURE_ROWS)
+        self._sure[pool] = max(sure, fetched.rows)
+        asked = page.rows(stretch.want.chosen.interval)
+        return Seen(
+            came_ms={to_ms(candle.open_time) for candle in fetched.candles},
+            unclosed_ms=fetched.unclosed_ms,
+            oldest_ms=fetched.oldest_ms,
+            newest_ms=fetched.newest_ms,
+            whole=asked <= SURE_ROWS or fetched.rows >= asked or fetched.rows < sure,
+            spoilt=bool(fetched.refused_ms or fetched.unplaced),
+        )
+
+    def _moved(self, candles: int) -> None:
+        self._done += candles
+        self._tell(Headway(self._done, self._total, self._requests, self._weight))

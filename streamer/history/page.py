@@ -1,13 +1,15 @@
 """Fetches the candles of one window and keeps those that may be stored: asked for, closed and settled."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
+from sys import maxsize
 
 from streamer.domain.candle import Candle, Delivery, Source
 from streamer.domain.gaps import Span, windows
 from streamer.domain.interval import Interval, to_ms
-from streamer.protocol.adapter import ExchangeAdapter, HistoryPage
+from streamer.protocol.adapter import ExchangeAdapter, HistoryPage, Request
 from streamer.protocol.ports import Deliver
 from streamer.rest.client import RestClient
 from streamer.rest.server_time import measure_server_time
@@ -29,7 +31,8 @@ class Fetched:
     """What one window brought: the candles delivered, and the oldest and newest open time that the answer holds at all.
 
     ``unclosed_ms`` are the open times in the window that it holds and does not call closed, ``refused_ms`` those of
-    candles that cannot be. ``unplaced`` counts those of the latter of which nobody knows when they opened.
+    candles that cannot be. ``unplaced`` counts those of the latter of which nobody knows when they opened. ``rows`` is
+    how many candles it holds, all of those included.
     """
 
     candles: tuple[Candle, ...]
@@ -38,6 +41,7 @@ class Fetched:
     unclosed_ms: tuple[int, ...] = ()
     refused_ms: tuple[int, ...] = ()
     unplaced: int = 0
+    rows: int = 0
 
 
 class PageFetcher:
@@ -64,6 +68,17 @@ class PageFetcher:
         """The most candles that one request may ask for."""
         return self._adapter.markets[chosen.instrument.market].rest.page_rows(chosen.interval)
 
+    def requests(self, chosen: Chosen, window: Span) -> list[Request]:
+        """The ways to ask for the window now, each out of another pool, the usual one first."""
+        rest = self._adapter.markets[chosen.instrument.market].rest
+        asked = (chosen.instrument, chosen.interval, *window, self._server_time.now_ms())
+        also = None if rest.also is None else rest.also(*asked)
+        return [rest.candles(*asked), *(() if also is None else (also,))]
+
+    def has_one_way(self, chosen: Chosen) -> bool:
+        """Whether every candle of the market comes out of one pool."""
+        return self._adapter.markets[chosen.instrument.market].rest.also is None
+
     async def ensure_time(self, chosen: Chosen) -> None:
         """Measure the exchange's time unless it is known: without it nothing can be called settled.
 
@@ -78,33 +93,44 @@ class PageFetcher:
         while (early_ms := end_ms - settled_ms(self._server_time)) > 0:
             await self._clock.sleep(early_ms / 1_000)
 
-    async def first_day_ms(self, chosen: Chosen, span: Span) -> int | None:
+    async def first_day_ms(self, chosen: Chosen, span: Span, by: Interval = Interval.D1) -> int | None:
         """The day of the first candle in ``span``, found with daily candles; None when there is none at all.
 
         It saves the thousands of empty windows before the listing of an instrument whose listing time is not published.
+        With another length ``by`` it is the candle of that length that holds the first one.
 
         Raises:
             HistoryError: the exchange did not say.
         """
         instrument = chosen.instrument
         facts = self._adapter.markets[instrument.market]
-        day = Interval.D1
-        if day not in facts.intervals or chosen.interval is day:
+        if by not in facts.intervals or chosen.interval.seconds >= by.seconds:
             return span.first_ms
-        days = Span(day.floor_ms(span.first_ms), day.floor_ms(span.last_ms))
-        for window in windows(day, days, facts.rest.page_rows(day)):
-            page = await self._ask(Chosen(instrument, day), window)
+        longer = Span(by.floor_ms(span.first_ms), by.floor_ms(span.last_ms))
+        for window in windows(by, longer, facts.rest.page_rows(by)):
+            page = await self._ask(Chosen(instrument, by), window)
             if page.refused:
                 return span.first_ms
             if page.rows:
                 return max(span.first_ms, to_ms(page.rows[0].candle.open_time))
         return None
 
-    async def fetch(self, chosen: Chosen, window: Span, beyond: int = 0, before: int = 0) -> Fetched:
+    async def fetch(
+        self,
+        chosen: Chosen,
+        window: Span,
+        beyond: int = 0,
+        before: int = 0,
+        *,
+        only: Sequence[Span] | None = None,
+        route: int = 0,
+    ) -> Fetched:
         """Deliver what ``window`` holds, once all of it is settled; what is not closed is left out.
 
         ``beyond`` more candles are asked for, not delivered: one of them in the same answer is a witness that what the
-        window lacks does not exist. So are ``before`` more that precede it.
+        window lacks does not exist. So are ``before`` more that precede it. With ``only`` nothing but what opens in
+        these sorted spans is delivered. ``route`` is a place in :meth:`requests`; the first is taken where that way has
+        closed.
 
         Raises:
             HistoryError: the exchange did not give this window.
@@ -113,7 +139,7 @@ class PageFetcher:
         """
         step = chosen.interval.milliseconds
         await self.wait_settled(window.last_ms + step)
-        page = await self._ask(chosen, Span(window.first_ms - before * step, window.last_ms + beyond * step))
+        page = await self._ask(chosen, Span(window.first_ms - before * step, window.last_ms + beyond * step), route)
         for reason, count in page.refused.items():
             self._recorder.candle_rejected(chosen.series, reason, count)
         received_time = self._server_time.now()
@@ -121,7 +147,7 @@ class PageFetcher:
         asked_for = [
             (open_ms, row)
             for open_ms, row in zip(opens, page.rows, strict=True)
-            if window.first_ms <= open_ms <= window.last_ms
+            if window.first_ms <= open_ms <= window.last_ms and (only is None or _holds(only, open_ms))
         ]
         deliveries = [
             Delivery(row.candle, Source.REST, received_time) for _, row in asked_for if row.closed is not False
@@ -136,6 +162,7 @@ class PageFetcher:
             tuple(open_ms for open_ms, row in asked_for if row.closed is False),
             _touched(chosen.interval, page.refused_ms, window),
             sum(page.refused.values()) - len(page.refused_ms),
+            len(page.rows) + sum(page.refused.values()),
         )
 
     async def look(self, chosen: Chosen, window: Span) -> bool:
@@ -147,14 +174,15 @@ class PageFetcher:
         page = await self._ask(chosen, window)
         return any(row.candle.volume > 0 for row in page.rows)
 
-    async def _ask(self, chosen: Chosen, window: Span) -> HistoryPage:
+    async def _ask(self, chosen: Chosen, window: Span, route: int = 0) -> HistoryPage:
         instrument, series = chosen.instrument, chosen.series
         rest = self._adapter.markets[instrument.market].rest
-        request = rest.candles(instrument, chosen.interval, window.first_ms, window.last_ms, self._server_time.now_ms())
+        requests = self.requests(chosen, window)
 
         def decode(body: bytes) -> HistoryPage:
             return rest.decode_candles(body, series, instrument)
 
+        request = requests[route] if route < len(requests) else requests[0]
         return (await self._client.ask(instrument.market, request, decode)).value
 
 
@@ -163,3 +191,8 @@ def _touched(interval: Interval, opens_ms: Iterable[int], window: Span) -> tuple
     step = interval.milliseconds
     near = {near_ms for open_ms in opens_ms for near_ms in (interval.floor_ms(open_ms), -(-open_ms // step) * step)}
     return tuple(sorted(open_ms for open_ms in near if window.first_ms <= open_ms <= window.last_ms))
+
+
+def _holds(spans: Sequence[Span], open_ms: int) -> bool:
+    place = bisect_right(spans, Span(open_ms, maxsize))
+    return place > 0 and open_ms <= spans[place - 1].last_ms

@@ -14,7 +14,7 @@ from streamer.domain.interval import from_ms
 from streamer.domain.series import Series
 from streamer.history.comparing import Comparison, Difference, compare, marked
 from streamer.history.page import PageFetcher, settled_ms
-from streamer.history.runs import Asked, Progress, Run
+from streamer.history.runs import Asked, Progress, asked_span
 from streamer.protocol.ports import Deliver
 from streamer.store.contract import CandleReader
 from streamer.symbols.resolve import Chosen
@@ -79,7 +79,7 @@ class Verifier:
             return []
         await self._fetcher.ensure_time(asked[0].chosen)
         end_ms = settled_ms(self._server_time)
-        spans = [(one.chosen, Run(one).left(end_ms)) for one in asked]
+        spans = [(one.chosen, asked_span(one, end_ms)) for one in asked]
         total = sum(span.candles(chosen.interval) for chosen, span in spans if span is not None)
         done = series_done = 0
 

@@ -149,6 +149,9 @@ class Rest:
     end or the other is not served. ``decode_candles(body, series, instrument)``
     and the other decoders raise ``MalformedAnswer`` and nothing else, whatever the bytes. ``fault(status, headers,
     body)`` is the error an answer stands for, or None; header names are in lower case.
+
+    ``also`` takes what ``candles`` takes and gives a request for the same candles out of another pool; None where there
+    is none, or where it might not have them all.
     """
 
     page_rows: Callable[[Interval], int]
@@ -159,6 +162,7 @@ class Rest:
     server_time: Request
     decode_server_time: Callable[[bytes], int]
     fault: Callable[[int, Mapping[str, str], bytes], HistoryError | None]
+    also: Callable[[Instrument, Interval, int, int, int], Request | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,9 +58,9 @@ class RestServer:
         self._plan = stage.plan
         self._options = stage.options
         self._clock = stage.clock
-        self.statuses: Counter[tuple[str, int]] = Counter()  # answers by exchange and HTTP status
         self._limits: defaultdict[str, RestLimits] = defaultdict(RestLimits)  # each address has its own
         self._runner: web.AppRunner | None = None
+        self.answered: Counter[tuple[str, str, int]] = Counter()  # by exchange, last part of the path, status
 
     async def open(self) -> int:
         """Listen; the port."""
@@ -102,7 +102,7 @@ class RestServer:
             market = Market(category)
         question = Question(market, path, params, self._stage.now_ms())
         answer = self._answer(exchange, side, question, self._limits[request.remote or ""])
-        self.statuses[exchange, answer.status] += 1
+        self.answered[exchange, path.rpartition("/")[2], answer.status] += 1
         return _response(answer)
 
     def _answer(self, exchange: str, side: RestSide, question: Question, limits: RestLimits) -> Answer:

@@ -1,6 +1,7 @@
 """The whole: three exchanges on two ports of the loopback, put together from their parts."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -74,11 +75,19 @@ class Simulator:
     @property
     def rest_statuses(self) -> Mapping[tuple[str, int], int]:
         """How many REST answers each exchange gave of each HTTP status."""
-        return self._rest.statuses
+        counted: Counter[tuple[str, int]] = Counter()
+        for (exchange, _, status), count in self._rest.answered.items():
+            counted[exchange, status] += count
+        return counted
 
     def now_ms(self) -> int:
         """The exchanges' time in Unix milliseconds."""
         return self._stage.now_ms()
+
+    @property
+    def answered(self) -> Mapping[tuple[str, str, int], int]:
+        """How many REST requests were answered so far, by exchange, last part of the path, and status."""
+        return self._rest.answered
 
     async def __aenter__(self) -> Self:
         """Listen and begin to publish; ``urls`` is known from here on.

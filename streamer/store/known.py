@@ -12,15 +12,24 @@ from streamer.store.pool import Pool
 from streamer.store.statements import query
 
 
+async def has_schema(pool: Pool) -> bool:
+    """Whether the database was migrated as far as this version needs.
+
+    Raises:
+        StoreUnavailable: the database is away.
+    """
+    async with pool.connection() as connection:
+        return bool(await connection.fetchval(query("ledger_exists")))
+
+
 async def require_schema(pool: Pool) -> None:
     """Return when the tables are there.
 
     Raises:
         StoreUnavailable: the database is away. StoreError: it was not migrated, or not far enough.
     """
-    async with pool.connection() as connection:
-        if not await connection.fetchval(query("ledger_exists")):
-            raise StoreError(f"{pool.where} has not the tables of this version yet: run `streamer migrate`")
+    if not await has_schema(pool):
+        raise StoreError(f"{pool.where} has not the tables of this version yet: run `streamer migrate`")
 
 
 async def followed_since(pool: Pool) -> dict[Series, datetime]:

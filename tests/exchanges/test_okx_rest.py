@@ -190,3 +190,21 @@ def test_a_time_that_is_none_is_malformed(data: object) -> None:
     """An answer without an instant is a malformed answer."""
     with pytest.raises(MalformedAnswer):
         REST.decode_server_time(json.dumps({"code": "0", "msg": "", "data": data}).encode())
+
+
+@given(st.sampled_from(list(Interval)), st.integers(1, 300), st.integers(0, 3_000), st.integers(0, 10**6))
+def test_the_second_way_is_the_same_question_to_the_history(
+    interval: Interval, count: int, age: int, start: int
+) -> None:
+    """It is offered for newest candles alone, and only where the history has certainly caught up."""
+    length_ms = interval.milliseconds
+    first_ms, last_ms = start * length_ms, (start + count - 1) * length_ms
+    now_ms = last_ms + age * length_ms
+    usual = asked(interval, first_ms, last_ms, now_ms)
+    assert REST.also is not None
+    also = REST.also(spot(), interval, first_ms, last_ms, now_ms)
+    if usual.path == HISTORY or now_ms - last_ms < 10 * max(length_ms, MINUTE_MS):
+        assert also is None
+    else:
+        assert also is not None
+        assert (also.path, also.pool.name, also.params) == (HISTORY, "okx_history_candles", usual.params)

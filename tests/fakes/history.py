@@ -1,22 +1,34 @@
 """An exchange that has every candle since its listing, and the parts of history built on it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 
 from streamer.domain.candle import Delivery
 from streamer.domain.errors import HistoryError
+from streamer.domain.gaps import Span
 from streamer.domain.interval import Interval, to_ms
-from streamer.history.backfill import Backfill, BackfillOptions
+from streamer.domain.series import Series
+from streamer.history.backfill import Backfill, BackfillOptions, Headway, Report
 from streamer.history.page import PageFetcher
+from streamer.history.plan import make_plan
+from streamer.history.planning import Planner, note_absent
+from streamer.history.runs import Asked
 from streamer.rest.client import RestOptions
 from streamer.rest.transport import RawAnswer
+from streamer.symbols.resolve import Chosen
 from streamer.timing.server_time import ServerTime
 from tests.fakes.clock import FakeClock
 from tests.fakes.facts import Facts
+from tests.fakes.ledger import MemoryLedger
 from tests.fakes.rest import answer, make_adapter, make_client
 
 NOON = 1_699_963_200.0  # 2023-11-14T12:00:00Z
+
+
+def unheard(_headway: Headway) -> None:
+    """Tell nobody."""
 
 
 @dataclass
@@ -69,7 +81,6 @@ class HistoryWorld:
         start_time: float = NOON,
         page_rows: int = 10,
         intervals: Sequence[Interval] = (Interval.M1,),
-        options: BackfillOptions | None = None,
     ) -> None:
         self.clock = FakeClock(start_time)
         self.facts = Facts()
@@ -93,15 +104,41 @@ class HistoryWorld:
             deliver=self._deliver,
             recorder=self.facts.recorder,
         )
-        self.backfill = Backfill(
-            exchange="test",
+        self.ledger = MemoryLedger(
+            lambda series, at: (series, at) in self.stored,
+            lambda series: [at for one, at in self.stored if one == series],
+        )
+
+    @property
+    def stored(self) -> set[tuple[Series, datetime]]:
+        """What was delivered is stored."""
+        return {(one.candle.series, one.candle.open_time) for one in self.delivered}
+
+    async def backfill(
+        self,
+        asked: Sequence[Asked],
+        tell: Callable[[Headway], None] = unheard,
+        options: BackfillOptions | None = None,
+    ) -> list[Report]:
+        """Find out what is missing of the spans, and bring it; one report per series that lacked anything."""
+        planner = Planner(fetcher=self.fetcher, ledger=self.ledger, server_time=self.server_time, note=True)
+        found = await planner.find(asked)
+
+        async def proved(chosen: Chosen, absent: Sequence[Span]) -> None:
+            await note_absent(self.ledger, chosen, absent, self.server_time.now())
+
+        backfill = Backfill(
+            make_plan(found.wants, planner.pools),
             fetcher=self.fetcher,
+            proved=proved,
             clock=self.clock,
-            server_time=self.server_time,
             recorder=self.facts.recorder,
             random=Random(1),  # noqa: S311 - jitter, not a secret
+            tell=tell,
             options=options,
         )
+        await backfill.run()
+        return [*backfill.reports(), *(Report(one.series, 0, 0, 0, error=why) for one, why in found.failed.items())]
 
     async def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         self.delivered += deliveries

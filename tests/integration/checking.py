@@ -80,11 +80,15 @@ class World:
 
 
 @asynccontextmanager
-async def checked_world(database: TestDatabase, *faults: Fault, history_days: int = 2) -> AsyncIterator[World]:
+async def checked_world(
+    database: TestDatabase, *faults: Fault, history_days: int = 2, latency_s: float = 0.0, rate: float = RATE
+) -> AsyncIterator[World]:
     """A world in which the simulator plays ``faults``."""
     async with (
         open_store(database) as store,
-        simulating(*faults, rate=RATE, forming_every_s=0.0, history_days=history_days) as simulator,
+        simulating(
+            *faults, rate=rate, forming_every_s=0.0, history_days=history_days, latency_s=latency_s
+        ) as simulator,
     ):
         await set_mark(store.pool, Mark.SIMULATED)
         exchanges = {
@@ -92,7 +96,7 @@ async def checked_world(database: TestDatabase, *faults: Fault, history_days: in
             for name, urls in simulator.urls.items()
         }
         settings = Settings.model_validate(
-            {"database_url": database.url, "clock_rate": RATE, "rest": {"share": 1.0}, "exchanges": exchanges}
+            {"database_url": database.url, "clock_rate": rate, "rest": {"share": 1.0}, "exchanges": exchanges}
         )
         yield World(simulator, store, settings)
 

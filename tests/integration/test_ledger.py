@@ -229,6 +229,7 @@ class LedgerSuite:
 
     async def test_absent_is_asked_once_more_after_a_day(self, subject: Subject) -> None:
         """Then never again; any source may still turn it into a stored candle."""
+        await subject.ledger.follow("binance", {SERIES: START}, NOW)
         await subject.ask(0, 4, absent(0, 4))
         assert await subject.ledger.due_gaps("binance", [SERIES], NOW + DAY - MINUTE, 10) == []
         [due] = await subject.ledger.due_gaps("binance", [SERIES], NOW + DAY, 10)

@@ -34,9 +34,29 @@ def _page_rows(_interval: Interval) -> int:
 
 
 def _candles(instrument: Instrument, interval: Interval, first_ms: int, last_ms: int, now_ms: int) -> Request:
+    newest = _is_newest(interval, first_ms, now_ms)
+    return _request(instrument, interval, first_ms, last_ms, newest=newest)
+
+
+def _also(instrument: Instrument, interval: Interval, first_ms: int, last_ms: int, now_ms: int) -> Request | None:
+    """The history of what is among the newest candles, where it has certainly caught up with them."""
+    if not _is_newest(interval, first_ms, now_ms) or last_ms > interval.floor_ms(now_ms) - _MARGIN * _lag_ms(interval):
+        return None
+    return _request(instrument, interval, first_ms, last_ms, newest=False)
+
+
+def _is_newest(interval: Interval, first_ms: int, now_ms: int) -> bool:
+    """Whether ``candles`` has all from ``first_ms`` on."""
+    oldest_ms = interval.floor_ms(now_ms) - (_NEWEST - 1 - _MARGIN) * interval.milliseconds
+    return first_ms >= oldest_ms and interval is not Interval.S1
+
+
+def _lag_ms(interval: Interval) -> int:
+    return max(interval.milliseconds, Interval.M1.milliseconds)
+
+
+def _request(instrument: Instrument, interval: Interval, first_ms: int, last_ms: int, *, newest: bool) -> Request:
     length_ms = interval.milliseconds
-    recent = first_ms >= interval.floor_ms(now_ms) - (_NEWEST - 1 - _MARGIN) * length_ms
-    newest = recent and interval is not Interval.S1
     return Request(
         path="/api/v5/market/candles" if newest else "/api/v5/market/history-candles",
         params={
@@ -90,4 +110,5 @@ def rest_of(market: Market) -> Rest:
         server_time=Request(path="/api/v5/public/time", pool=_TIME),
         decode_server_time=_decode_server_time,
         fault=fault,
+        also=_also,
     )

@@ -2,7 +2,14 @@
 
 import pytest
 
-from streamer.cli.progress import showing
+from streamer.cli.progress import following, showing
+from streamer.domain.gaps import Span
+from streamer.domain.interval import Interval
+from streamer.history.backfill import Headway
+from streamer.history.plan import Want, make_plan
+from streamer.protocol.adapter import Pool
+from streamer.symbols.resolve import Chosen
+from tests.fakes.rest import instrument
 
 
 def test_each_tenth_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,3 +29,19 @@ def test_no_work_is_all_done(capsys: pytest.CaptureFixture[str]) -> None:
     with showing("gaps asked for") as tell:
         tell(0, 0)
     assert capsys.readouterr().err == "gaps asked for: 0 of 0\n"
+
+
+def test_a_backfill_says_its_plan_and_each_tenth(capsys: pytest.CaptureFixture[str]) -> None:
+    """Exchange by exchange, on standard error."""
+    interval = Interval.M1
+    want = Want(Chosen(instrument("BTC"), interval), (Span(0, 1_999 * 60_000),), 100, lambda _rows: 2)
+    plan = make_plan([want], lambda _chosen, _page: [Pool(name="test", limit=10, window_s=60.0)])
+    with following() as screen:
+        screen.planned("test", plan, 180.0)
+        for done in range(0, 2_001, 100):
+            screen.moved("test", Headway(done, 2_000, done // 100, done // 50))
+    output, errors = capsys.readouterr()
+    assert output == ""
+    lines = errors.splitlines()
+    assert lines[0] == ("test: 2,000 candles of 1 series are missing: 20 requests of weight 40, about 3.0 minutes")
+    assert (len(lines), lines[-1]) == (11, "test: candles brought: 2,000 of 2,000")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from streamer.cli.ranges import TimeRange, read_range
+from streamer.cli.ranges import TimeRange, duration_in, read_range
 from streamer.domain.errors import ConfigurationError
 
 NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC)
@@ -54,3 +54,13 @@ def test_nonsense_is_refused(since: str | None, until: str | None, timerange: st
     """In one sentence that names what is wrong."""
     with pytest.raises(ConfigurationError, match=said):
         read_range(since, until, timerange)
+
+
+def test_a_length_of_time_is_a_number_and_a_unit() -> None:
+    """As in the settings; never none at all."""
+    assert [duration_in("--every", text).total_seconds() for text in ("30s", "10m", "4h", "1d")] == [
+        30, 600, 14_400, 86_400,
+    ]  # fmt: skip
+    for text in ("", "0m", "4", "4 h", "-1h", "1w", "99999999d"):
+        with pytest.raises(ConfigurationError, match="is no length of time: write 30m"):
+            duration_in("--every", text)

@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from streamer.domain.candle import Source
-from streamer.domain.errors import Refused, Unavailable
+from streamer.domain.errors import Geoblocked, Refused, Unavailable
+from streamer.domain.gaps import Span
 from streamer.domain.instrument import Instrument
 from streamer.domain.interval import Interval, to_ms
-from streamer.history.backfill import BackfillOptions
-from streamer.history.runs import Asked, Progress
+from streamer.history.backfill import BackfillOptions, Headway
+from streamer.history.runs import Asked
+from streamer.store.contract import Finding, GapCause, GapFilter, GapStatus, Run
 from streamer.symbols.resolve import Chosen
 from tests.fakes.history import NOON, HistoryWorld
 from tests.fakes.rest import instrument
@@ -32,9 +34,9 @@ def asked(since: float, until: float | None = None, of: Instrument = BTC) -> Ask
 async def test_a_span_is_fetched_whole_oldest_first() -> None:
     """Windows of a page each, both ends right, each candle once and marked as REST's."""
     world = HistoryWorld()
-    reports = await world.clock.finish(world.backfill.fetch([asked(-60, -25)]))
+    reports = await world.clock.finish(world.backfill([asked(-60, -25)]))
     assert world.minutes() == list(range(-60, -25))
-    assert [(one.candles, one.requests, one.reached_time, one.error) for one in reports] == [(35, 4, minute(-25), None)]
+    assert [(one.candles, one.requests, one.left, one.error) for one in reports] == [(35, 4, (), None)]
     assert {one.source for one in world.delivered} == {Source.REST}
     assert world.delivered[0].received_time == AT_NOON
 
@@ -42,7 +44,7 @@ async def test_a_span_is_fetched_whole_oldest_first() -> None:
 async def test_only_settled_candles_are_stored() -> None:
     """At noon the candle of 11:58 ended exactly a minute ago: not over a minute, so 11:57 is the last."""
     world = HistoryWorld()
-    await world.clock.finish(world.backfill.fetch([asked(-5)]))
+    await world.clock.finish(world.backfill([asked(-5)]))
     assert world.minutes() == [-5, -4, -3]
 
 
@@ -50,7 +52,7 @@ async def test_settled_is_judged_by_the_exchanges_clock() -> None:
     """Ours is two minutes fast: by the exchange's it is 11:58, which is found out before anything is called settled."""
     world = HistoryWorld()
     world.server.ahead_s = -120.0
-    await world.clock.finish(world.backfill.fetch([asked(-6)]))
+    await world.clock.finish(world.backfill([asked(-6)]))
     assert world.minutes() == [-6, -5]
     assert world.delivered[0].received_time == minute(-2)
 
@@ -59,7 +61,7 @@ async def test_rows_that_were_not_asked_for_are_dropped() -> None:
     """An exchange that adds a row at each end, some forming, changes nothing."""
     world = HistoryWorld()
     world.server.generous = True
-    await world.clock.finish(world.backfill.fetch([asked(-20)]))
+    await world.clock.finish(world.backfill([asked(-20)]))
     assert world.minutes() == list(range(-20, -2))
 
 
@@ -67,7 +69,7 @@ async def test_a_candle_that_the_exchange_has_not_closed_is_left_out() -> None:
     """Its own flag outweighs the time that passed."""
     world = HistoryWorld()
     world.server.open_flags = {to_ms(minute(-3))}
-    await world.clock.finish(world.backfill.fetch([asked(-5)]))
+    await world.clock.finish(world.backfill([asked(-5)]))
     assert world.minutes() == [-5, -4]
 
 
@@ -75,7 +77,7 @@ async def test_impossible_candles_are_counted() -> None:
     """What the adapter refused is a fact of the series, and the rest of the page is kept."""
     world = HistoryWorld()
     world.server.refused = {"price_order": 2}
-    await world.clock.finish(world.backfill.fetch([asked(-5)]))
+    await world.clock.finish(world.backfill([asked(-5)]))
     assert world.facts.metric("candles_rejected_total", exchange="test", reason="price_order") == 2
     assert world.minutes() == [-5, -4, -3]
 
@@ -83,7 +85,7 @@ async def test_impossible_candles_are_counted() -> None:
 async def test_bounds_between_boundaries_keep_what_opens_inside() -> None:
     """Candles that open at or after ``since`` and before ``until``."""
     world = HistoryWorld()
-    await world.clock.finish(world.backfill.fetch([asked(-20.5, -17.5)]))
+    await world.clock.finish(world.backfill([asked(-20.5, -17.5)]))
     assert world.minutes() == [-20, -19, -18]
 
 
@@ -91,10 +93,10 @@ async def test_one_failing_series_stops_no_other() -> None:
     """A refusal ends its own series only, and is reported with where it got to."""
     world = HistoryWorld()
     world.server.failing = {"BADUSDT": Refused("no such symbol")}
-    reports = await world.clock.finish(world.backfill.fetch([asked(-9, of=BAD), asked(-9), asked(-9, of=ETH)]))
+    reports = await world.clock.finish(world.backfill([asked(-9, of=BAD), asked(-9), asked(-9, of=ETH)]))
     assert world.minutes("BTC-USDT") == world.minutes("ETH-USDT") == list(range(-9, -2))
     assert [str(one.error) for one in reports] == ["no such symbol", "None", "None"]
-    assert reports[0].reached_time == minute(-9)
+    assert reports[0].left == (Span(to_ms(minute(-9)), to_ms(minute(-3))),)
     assert world.facts.said("history_failed") == 1
 
 
@@ -107,16 +109,16 @@ async def test_an_outage_is_waited_out() -> None:
         await world.clock.sleep(30.0)
         world.server.failing = {}
 
-    reports, _ = await world.clock.finish(asyncio.gather(world.backfill.fetch([asked(-9, -3)]), heal()))
+    reports, _ = await world.clock.finish(asyncio.gather(world.backfill([asked(-9, -3)]), heal()))
     assert world.minutes() == list(range(-9, -3))
     assert reports[0].error is None
 
 
 async def test_an_outage_without_end_is_reported() -> None:
     """After the last attempt the series is given up, with the cause."""
-    world = HistoryWorld(options=BackfillOptions(attempts=3))
+    world = HistoryWorld()
     world.server.failing = {"BTCUSDT": Unavailable("no network")}
-    reports = await world.clock.finish(world.backfill.fetch([asked(-9)]))
+    reports = await world.clock.finish(world.backfill([asked(-9)], options=BackfillOptions(attempts=3)))
     assert isinstance(reports[0].error, Unavailable)
     assert len(world.server.asked) == 3
 
@@ -125,7 +127,7 @@ async def test_nothing_is_asked_before_a_known_listing() -> None:
     """The instrument's listing time bounds the span from below."""
     world = HistoryWorld()
     listed = instrument("BTC", listed_time=minute(-14.5))
-    await world.clock.finish(world.backfill.fetch([asked(-10_000, of=listed)]))
+    await world.clock.finish(world.backfill([asked(-10_000, of=listed)]))
     assert world.minutes() == list(range(-15, -2))
     assert len(world.server.asked) == 2
 
@@ -134,48 +136,131 @@ async def test_an_unknown_listing_is_found_with_daily_candles() -> None:
     """Years before the first candle cost a handful of requests, and no candle of the first day is missed."""
     world = HistoryWorld(intervals=[Interval.M1, Interval.D1], page_rows=500)
     world.server.listed_ms = to_ms(minute(-1_000))
-    await world.clock.finish(world.backfill.fetch([asked(-2_000_000)]))
+    await world.clock.finish(world.backfill([asked(-200_000)]))
     assert world.minutes() == list(range(-1_000, -2))
     assert len(world.server.asked) <= 9
+
+
+async def test_a_listing_is_looked_for_once() -> None:
+    """What lies before it is written down as absent; the next time nothing is missing."""
+    world = HistoryWorld(intervals=[Interval.M1, Interval.H1, Interval.D1], page_rows=100)
+    world.server.listed_ms = to_ms(minute(-50))
+    await world.clock.finish(world.backfill([asked(-3_000)]))
+    assert world.minutes() == list(range(-50, -2))
+    world.server.asked.clear()
+    assert await world.clock.finish(world.backfill([asked(-3_000)])) == []
+    assert world.server.asked == []
 
 
 async def test_an_instrument_without_any_candle_costs_no_minutes() -> None:
     """Not even a daily candle: there is nothing to fetch, and that is success."""
     world = HistoryWorld(intervals=[Interval.M1, Interval.D1])
     world.server.listed_ms = to_ms(minute(10_000))
-    reports = await world.clock.finish(world.backfill.fetch([asked(-50_000)]))
-    assert [(one.candles, one.error) for one in reports] == [(0, None)]
+    reports = await world.clock.finish(world.backfill([asked(-50_000)]))
+    assert reports == []
     assert {interval for _, interval, _, _ in world.server.asked} == {"1d"}
 
 
 async def test_progress_ends_at_its_total() -> None:
     """Never falls, and counts failed and skipped parts as done at the end."""
-    world = HistoryWorld(options=BackfillOptions(attempts=1))
+    world = HistoryWorld()
     world.server.failing = {"BADUSDT": Refused("no")}
-    told: list[Progress] = []
-    await world.clock.finish(world.backfill.fetch([asked(-50, of=BAD), asked(-60)], told.append))
-    assert told[-1] == Progress(2, 2, 48 + 58, 48 + 58)
+    told: list[Headway] = []
+    await world.clock.finish(world.backfill([asked(-50, of=BAD), asked(-60)], told.append))
+    assert (told[-1].candles_done, told[-1].candles_total) == (48 + 58, 48 + 58)
+    assert told[-1].requests == len(world.server.asked)
     assert [one.candles_done for one in told] == sorted(one.candles_done for one in told)
 
 
-async def test_no_more_series_than_allowed_are_fetched_at_once() -> None:
+async def test_no_more_is_asked_for_at_once_than_allowed() -> None:
     """With one slot, one series is done before the next begins."""
-    world = HistoryWorld(options=BackfillOptions(concurrency=1))
-    await world.clock.finish(world.backfill.fetch([asked(-30), asked(-30, of=ETH)]))
+    world = HistoryWorld()
+    options = BackfillOptions(concurrency=1)
+    await world.clock.finish(world.backfill([asked(-30), asked(-30, of=ETH)], options=options))
     assert [symbol for symbol, *_ in world.server.asked] == ["BTCUSDT"] * 3 + ["ETHUSDT"] * 3
 
 
-async def test_nothing_asked_is_nothing_done() -> None:
-    """An empty list touches no network."""
+async def test_a_failing_series_holds_no_slot_while_it_waits() -> None:
+    """With one slot, the others are done before the failing one is tried again."""
     world = HistoryWorld()
-    assert await world.backfill.fetch([]) == []
-    assert await world.clock.finish(world.backfill.fetch([asked(5)])) != []
+    world.server.failing = {"BADUSDT": Unavailable("down")}
+    options = BackfillOptions(concurrency=1, attempts=2)
+    await world.clock.finish(world.backfill([asked(-9, of=BAD), asked(-9)], options=options))
+    assert [symbol for symbol, *_ in world.server.asked] == ["BADUSDT", "BTCUSDT", "BADUSDT"]
+
+
+async def test_a_refused_series_is_not_asked_for_page_by_page() -> None:
+    """Its other pages are left out; an exchange that lets nobody in is not asked for other series either."""
+    world = HistoryWorld()
+    world.server.failing = {"BADUSDT": Refused("no such symbol")}
+    options = BackfillOptions(concurrency=1)
+    await world.clock.finish(world.backfill([asked(-50, of=BAD)], options=options))
+    assert len(world.server.asked) == 1
+    world.server.failing = {"BADUSDT": Geoblocked("not from here")}
+    reports = await world.clock.finish(world.backfill([asked(-50, of=BAD), asked(-50)], options=options))
+    assert len(world.server.asked) == 2
+    assert [str(one.error) for one in reports] == ["not from here"] * 2
+
+
+async def test_nothing_asked_is_nothing_done() -> None:
+    """An empty list, and a range in which nothing has settled, ask for no candle."""
+    world = HistoryWorld()
+    assert await world.backfill([]) == []
+    assert await world.clock.finish(world.backfill([asked(5)])) == []
     assert world.server.asked == []
+
+
+async def test_what_is_stored_is_not_asked_for_again() -> None:
+    """The second time only the holes are, and of their pages only what is missing is delivered."""
+    world = HistoryWorld()
+    await world.clock.finish(world.backfill([asked(-60)]))
+    world.server.asked.clear()
+    assert await world.clock.finish(world.backfill([asked(-60)])) == []
+    gone = {AT_NOON + timedelta(minutes=one) for one in (-50, -45, -20)}
+    world.delivered = [one for one in world.delivered if one.candle.open_time not in gone]
+    await world.clock.finish(world.backfill([asked(-60)]))
+    assert world.minutes()[-3:] == [-50, -45, -20]
+    assert len(world.server.asked) == 2
+
+
+async def test_what_is_proved_absent_is_not_asked_for_again() -> None:
+    """A run inside a page, one over the edge of two: written down with a witness, and left alone from then on."""
+    world = HistoryWorld(page_rows=20)
+    absent = {-55, -54, *range(-43, -37)}
+    world.server.absent = {to_ms(minute(one)) for one in absent}
+    [report] = await world.clock.finish(world.backfill([asked(-60)]))
+    assert report.absent == len(absent)
+    gaps = await world.ledger.gaps(GapFilter(), 10)
+    assert [(gap.run.candles, gap.status, gap.cause) for gap in gaps] == [
+        (2, GapStatus.ABSENT, GapCause.HISTORY),
+        (6, GapStatus.ABSENT, GapCause.HISTORY),
+    ]
+    assert await world.clock.finish(world.backfill([asked(-60)])) == []
+
+
+@pytest.mark.parametrize(("others", "requests"), [([], 2), ([asked(-700, -400, of=ETH)], 1)])
+async def test_an_answer_is_whole_when_its_endpoint_has_given_more(others: list[Asked], requests: int) -> None:
+    """250 of 300 rows may have been cut short, so the rest is asked for by itself; not after an answer of 300."""
+    world = HistoryWorld(page_rows=300)
+    world.server.absent = {to_ms(minute(one)) for one in range(-303, -253)}
+    options = BackfillOptions(concurrency=1)
+    reports = await world.clock.finish(world.backfill([*others, asked(-303, -3)], options=options))
+    assert (reports[-1].requests, reports[-1].absent, reports[-1].candles) == (requests, 50, 250)
+
+
+async def test_an_open_gap_is_asked_for() -> None:
+    """Somebody failed to get it before; this is another attempt."""
+    world = HistoryWorld()
+    series = Chosen(BTC, Interval.M1).series
+    run = Run(series, minute(-9), minute(-8))
+    await world.ledger.record(run, [Finding(run, GapStatus.OPEN, GapCause.BREAK)], AT_NOON)
+    await world.clock.finish(world.backfill([asked(-9)]))
+    assert world.minutes() == list(range(-9, -2))
 
 
 @pytest.mark.parametrize("length", [1, 9, 10, 11, 20])
 async def test_every_length_is_covered_exactly_once(length: int) -> None:
     """Page edges neither repeat nor lose a candle."""
     world = HistoryWorld()
-    await world.clock.finish(world.backfill.fetch([asked(-100, -100 + length)]))
+    await world.clock.finish(world.backfill([asked(-100, -100 + length)]))
     assert world.minutes() == list(range(-100, -100 + length))

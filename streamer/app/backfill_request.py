@@ -1,0 +1,62 @@
+"""What a backfill is asked for, and which spans of which series that means by the exchanges' own time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from streamer.app.checking import Access, Opened
+from streamer.app.choosing import choose
+from streamer.domain.errors import ConfigurationError
+from streamer.domain.interval import Interval, from_ms
+from streamer.history.page import settled_ms
+from streamer.history.runs import Asked
+from streamer.settings.model import Settings
+from streamer.symbols.resolve import Chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackfillRequest:
+    """What to bring: candles that open in [since, until), or the newest ``latest`` that are settled.
+
+    Without symbols or exchanges what the settings follow.
+    """
+
+    symbols: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    exchanges: Sequence[str] = ()
+    intervals: Sequence[Interval] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+    latest: int | None = None
+    concurrency: int = 16
+    dry_run: bool = False
+
+
+def spans_asked(settings: Settings, request: BackfillRequest, opened: Opened) -> dict[str, list[Asked]]:
+    """The series that are meant and their spans, for each exchange of which any are.
+
+    Raises:
+        ConfigurationError: a symbol that no exchange has, nothing at all, or a range in which nothing can have closed.
+    """
+    registries = {name: access.registry for name, access in opened.accesses.items()}
+    chosen = choose(
+        settings, registries, request.symbols, request.intervals, request.exclude, all_known=not opened.unreachable
+    )
+    if not any(chosen.values()) and not opened.unreachable:
+        raise ConfigurationError(f"nothing is followed on {', '.join(registries)}: name the symbols to bring")
+    return {
+        name: [_span_of(one, request, opened.accesses[name]) for one in series]
+        for name, series in chosen.items()
+        if series
+    }
+
+
+def _span_of(one: Chosen, request: BackfillRequest, access: Access) -> Asked:
+    if request.latest is not None:
+        end_ms = one.interval.floor_ms(settled_ms(access.server_time))
+        return Asked(one, from_ms(max(0, end_ms - request.latest * one.interval.milliseconds)), from_ms(end_ms))
+    if request.since is None:
+        raise ConfigurationError("say how far back: --since, --timerange or --latest")
+    if request.since >= access.server_time.now():
+        raise ConfigurationError(f"nothing has closed yet since {request.since.isoformat()}: that is in the future")
+    return Asked(one, request.since, request.until)

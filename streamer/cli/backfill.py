@@ -1,0 +1,102 @@
+"""``streamer backfill``: history in bulk, exactly what is missing of it, and again every so often if asked."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from streamer.app.backfill_request import BackfillRequest
+from streamer.app.beats import backfill_repeatedly
+from streamer.cli.backfill_report import Said
+from streamer.cli.options import read_settings, settings_options
+from streamer.cli.progress import following
+from streamer.cli.ranges import duration_in, range_options, read_range
+from streamer.domain.errors import ConfigurationError
+from streamer.domain.interval import Interval
+from streamer.settings.model import ADAPTERS
+
+F = TypeVar("F", bound=Callable[..., Any])
+_MOST_LATEST = 100_000_000
+
+
+def _wanted_options(function: F) -> F:
+    for option in (
+        click.option("--latest", type=click.IntRange(1, _MOST_LATEST), help="Instead of times: the newest so many."),
+        click.option(
+            "--interval",
+            type=click.Choice([one.value for one in Interval]),
+            multiple=True,
+            help="Candle length; repeatable [default: as in the settings].",
+        ),
+        click.option("--exclude", multiple=True, help="Leave these out, names or patterns; repeatable."),
+        click.option(
+            "--symbols", multiple=True, help="Names or patterns, also a,b; repeatable [default: what is followed]."
+        ),
+        click.option(
+            "--exchange", type=click.Choice(sorted(ADAPTERS)), multiple=True, help="Only this exchange; repeatable."
+        ),
+    ):
+        function = option(function)
+    return range_options(function)
+
+
+@click.command()
+@settings_options
+@_wanted_options
+@click.option(
+    "--concurrency", type=click.IntRange(1, 64), default=16, show_default=True, help="Requests at once, per limit."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what it takes: requests, weight and minutes per exchange.")
+@click.option("--every", metavar="DURATION", help="Stay, and do it again every so often: 30m, 4h or 1d.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document at the end; with --every one line per round.")
+@click.option("--allow-simulated", is_flag=True, default=None, help="For tests: take candles from a simulator.")
+def backfill(
+    config: Path | None,
+    exchange: tuple[str, ...],
+    symbols: tuple[str, ...],
+    exclude: tuple[str, ...],
+    interval: tuple[str, ...],
+    *,
+    since: str | None,
+    until: str | None,
+    timerange: str | None,
+    latest: int | None,
+    concurrency: int,
+    dry_run: bool,
+    every: str | None,
+    as_json: bool,
+    **flags: object,
+) -> int:
+    """Bring the candles of a time range that are not stored yet, or the newest of them.
+
+    What is stored, or was proved not to exist, is not asked for: after a stop, the next run goes on where it ended.
+    The exit code is 1 when a series could not be had to its end, and 130 after an interruption.
+    """
+    span = read_range(since, until, timerange)
+    if latest is not None and span != (None, None):
+        raise ConfigurationError("give --latest, or a time range, not both")
+    if latest is None and span.since is None:
+        raise ConfigurationError("say how far back: --since, --timerange or --latest")
+    if every is not None and dry_run:
+        raise ConfigurationError("a dry run has nothing to repeat: leave out --every")
+    request = BackfillRequest(
+        symbols=_listed(symbols),
+        exclude=_listed(exclude),
+        exchanges=exchange,
+        intervals=tuple(Interval(one) for one in interval),
+        since=span.since,
+        until=span.until,
+        latest=latest,
+        concurrency=concurrency,
+        dry_run=dry_run,
+    )
+    period = None if every is None else duration_in("--every", every)
+    settings = read_settings(config, **flags)
+    said = Said(as_json=as_json, dry_run=dry_run, in_lines=period is not None)
+    return asyncio.run(backfill_repeatedly(settings, request, following, said.told, said.failed, every=period))
+
+
+def _listed(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(part for one in given for part in one.split(",") if part)

@@ -1,0 +1,160 @@
+"""What a backfill says at its end: a table for people, a document for scripts. It decides no exit code."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+import orjson
+
+from streamer.app.backfilling import BackfillReport
+from streamer.app.filling import Filled
+from streamer.cli.output import show_json, show_table
+from streamer.domain.errors import StreamerError
+from streamer.domain.gaps import Span
+from streamer.domain.interval import Interval, from_ms
+from streamer.domain.merge import Outcome
+from streamer.history.backfill import Report
+
+_PLANNED = ("exchange", "series", "candles missing", "requests", "weight", "minutes")
+_DONE = ("exchange", "series", "candles", "stored", "absent", "not served", "failed", "requests", "seconds", "per s")
+_MOST_LISTED = 100
+_STORED = (Outcome.INSERTED, Outcome.FILLED, Outcome.REPLACED)
+
+
+class Said:
+    """Tells of rounds. ``in_lines`` writes each document on one line, for there may be many."""
+
+    def __init__(self, *, as_json: bool, dry_run: bool, in_lines: bool) -> None:
+        self._as_json = as_json
+        self._dry_run = dry_run
+        self._in_lines = in_lines
+
+    def told(self, report: BackfillReport) -> None:
+        """Show what became of a round, or what it takes."""
+        if self._as_json and self._in_lines:
+            click.echo(orjson.dumps(_document(report), option=orjson.OPT_UTC_Z))
+        elif self._as_json:
+            show_json(_document(report))
+        elif self._dry_run:
+            show_table(_PLANNED, (_planned(one) for one in report.filled))
+            _show_troubles(report)
+        else:
+            show_table(_DONE, (_done(one, report) for one in report.filled))
+            _show_troubles(report)
+
+    def failed(self, error: StreamerError) -> None:
+        """A round came to nothing."""
+        click.echo(f"streamer: {error}; the next round comes as planned", err=True)
+
+
+def _planned(filled: Filled) -> list[object]:
+    plan = filled.plan
+    return [
+        filled.exchange, filled.asked, f"{plan.candles:,}", f"{plan.requests:,}", f"{plan.weight:,}",
+        f"{filled.seconds / 60:.1f}",
+    ]  # fmt: skip
+
+
+def _done(filled: Filled, report: BackfillReport) -> list[object]:
+    counts = _counts(filled)
+    rate = counts["candles"] / filled.took_s if filled.took_s else 0.0
+    columns = ("candles", "stored", "absent", "not_served", "failed", "requests")
+    counts |= {"stored": _stored(filled, report)}
+    return [
+        filled.exchange, filled.asked, *(f"{counts[one]:,}" for one in columns), f"{filled.took_s:.1f}", f"{rate:,.0f}",
+    ]  # fmt: skip
+
+
+def _counts(filled: Filled) -> dict[str, int]:
+    return {
+        "candles": sum(one.candles for one in filled.reports),
+        "absent": sum(one.absent for one in filled.reports),
+        "not_served": sum(_candles(one.unserved, one.series.interval) for one in filled.reports),
+        "failed": len(filled.failed),
+        "requests": sum(one.requests for one in filled.reports),
+    }
+
+
+def _candles(spans: Iterable[Span], interval: Interval) -> int:
+    return sum(span.candles(interval) for span in spans)
+
+
+def _stored(filled: Filled, report: BackfillReport) -> int:
+    return sum(
+        count for kind, count in report.written.items() if kind.exchange == filled.exchange and kind.outcome in _STORED
+    )
+
+
+def _show_troubles(report: BackfillReport) -> None:
+    for name, error in report.unreachable.items():
+        click.echo(f"{name} could not be asked: {error}", err=True)
+    failed = [one for filled in report.filled for one in filled.failed]
+    for one in failed[:_MOST_LISTED]:
+        click.echo(f"{one.series} failed: {one.error}{_missing(one.left, one.series.interval)}", err=True)
+    if len(failed) > _MOST_LISTED:
+        click.echo(f"(the first {_MOST_LISTED} of {len(failed):,} that failed; --json has all)", err=True)
+    unserved = [one for filled in report.filled for one in filled.reports if one.unserved]
+    for one in unserved[:_MOST_LISTED]:
+        click.echo(f"{one.series} was not served whole{_missing(one.unserved, one.series.interval)}", err=True)
+    if len(unserved) > _MOST_LISTED:
+        click.echo(f"(the first {_MOST_LISTED} of {len(unserved):,} not served whole; --json has all)", err=True)
+    for (series, reason), count in report.rejected.items():
+        click.echo(f"{series}: the database refused {count:,} candles ({reason})", err=True)
+    if report.interrupted:
+        click.echo("interrupted: what was fetched is stored, and the next run goes on from there", err=True)
+
+
+def _missing(spans: tuple[Span, ...], interval: Interval) -> str:
+    if not spans:
+        return ""
+    ends = f"from {from_ms(spans[0].first_ms):%Y-%m-%dT%H:%MZ} to {from_ms(spans[-1].last_ms):%Y-%m-%dT%H:%MZ}"
+    return f"; {_candles(spans, interval):,} candles are missing, {ends}"
+
+
+def _document(report: BackfillReport) -> dict[str, Any]:
+    return {
+        "whole": report.is_whole and not report.interrupted,
+        "interrupted": report.interrupted,
+        "seconds": round(report.took_s, 3),
+        "exchanges": [_exchange(one, report) for one in report.filled],
+        "unreachable": {name: str(error) for name, error in report.unreachable.items()},
+        "rejected": [
+            {"series": str(series), "reason": reason, "candles": count}
+            for (series, reason), count in report.rejected.items()
+        ],
+    }
+
+
+def _exchange(filled: Filled, report: BackfillReport) -> dict[str, Any]:
+    plan = filled.plan
+    return {
+        "exchange": filled.exchange,
+        "series": filled.asked,
+        "plan": {
+            "candles": plan.candles,
+            "requests": plan.requests,
+            "weight": plan.weight,
+            "pools": {pool.name: load.weight for pool, load in plan.loads.items()},
+            "seconds": round(filled.seconds, 1),
+        },
+        **_counts(filled),
+        "stored": _stored(filled, report),
+        "seconds": round(filled.took_s, 3),
+        "troubles": [_trouble(one) for one in filled.reports if one.error or one.unserved],
+    }
+
+
+def _trouble(one: Report) -> dict[str, Any]:
+    exchange, symbol, interval = one.series
+    return {
+        "exchange": exchange,
+        "symbol": symbol,
+        "interval": interval.value,
+        "error": None if one.error is None else str(one.error),
+        "missing": _runs(one.left),
+        "not_served": _runs(one.unserved),
+    }
+
+
+def _runs(spans: Iterable[Span]) -> list[dict[str, Any]]:
+    return [{"first_open_time": from_ms(span.first_ms), "last_open_time": from_ms(span.last_ms)} for span in spans]

@@ -1,0 +1,174 @@
+"""Finds out what of an asked span is neither stored nor proved absent. Fetches no candle, and decides no page.
+
+Where an exchange does not publish when an instrument was listed, its first hour is found with longer candles, and what
+comes before it is written down as absent: it is not looked for twice.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from streamer.domain.errors import HistoryError
+from streamer.domain.gaps import Span, windows
+from streamer.domain.interval import Interval, from_ms, to_ms
+from streamer.domain.series import Series
+from streamer.history.page import PageFetcher, settled_ms
+from streamer.history.plan import Page, Want, after, joined, until
+from streamer.history.runs import Asked, asked_span
+from streamer.protocol.adapter import Pool
+from streamer.store.contract import Finding, GapCause, GapFilter, GapStatus, Ledger, Run
+from streamer.symbols.resolve import Chosen
+from streamer.timing.server_time import ServerTime
+
+_PER_QUERY = 500_000  # candles looked at in one query: a second or so
+_WORTH_PROBING = 8  # requests; fewer are made sooner than the listing is found
+_PROBES = 16  # under way at once
+_MOST_GAPS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What is wanted, and why nothing could be found out of some series."""
+
+    wants: list[Want] = field(default_factory=list)
+    failed: dict[Chosen, HistoryError] = field(default_factory=dict)
+
+
+class Planner:
+    """Looks for one exchange's series. Without a ``ledger`` nothing is stored.
+
+    ``note`` says whether what is proved absent on the way may be written down.
+    """
+
+    def __init__(self, *, fetcher: PageFetcher, ledger: Ledger | None, server_time: ServerTime, note: bool) -> None:
+        self._fetcher = fetcher
+        self._ledger = ledger
+        self._note = note
+        self._server_time = server_time
+        self._slots = asyncio.Semaphore(_PROBES)
+        self._pools: dict[tuple[object, ...], Pool] = {}
+
+    async def find(self, asked: Sequence[Asked]) -> Findings:
+        """What is missing of each span and settled by now, for series of which anything is.
+
+        Raises:
+            HistoryError: the exchange's time could not be read. StoreUnavailable: the database is away.
+
+        Cancelling loses nothing but the answer.
+        """
+        found = Findings()
+        if not asked:
+            return found
+        await self._fetcher.ensure_time(asked[0].chosen)
+        end_ms = settled_ms(self._server_time)
+        spans = {one.chosen: span for one in asked if (span := asked_span(one, end_ms)) is not None}
+        holes = await self._missing(spans)
+
+        async def probe(chosen: Chosen, span: Span) -> None:
+            try:
+                async with self._slots:
+                    left = await self._from_listing(chosen, span, holes[chosen])
+            except HistoryError as error:
+                found.failed[chosen] = error
+                return
+            holes[chosen] = left
+
+        async with asyncio.TaskGroup() as tasks:
+            for chosen, span in spans.items():
+                if holes[chosen]:
+                    tasks.create_task(probe(chosen, span))
+        for chosen in spans:
+            if holes[chosen] and chosen not in found.failed:
+                found.wants.append(self._want(chosen, holes[chosen]))
+        return found
+
+    def pools(self, chosen: Chosen, page: Page) -> Sequence[Pool]:
+        """Over which pools a page may be asked for, the usual one first."""
+        window = Span(page.window.first_ms, page.window.last_ms + page.beyond * chosen.interval.milliseconds)
+        if not self._fetcher.has_one_way(chosen):
+            return [request.pool for request in self._fetcher.requests(chosen, window)]
+        key = (chosen.instrument.market, chosen.interval)
+        if key not in self._pools:
+            self._pools[key] = self._fetcher.requests(chosen, window)[0].pool
+        return [self._pools[key]]
+
+    def _want(self, chosen: Chosen, holes: Sequence[Span]) -> Want:
+        first_ms = holes[0].first_ms
+        weights: dict[int, int] = {}
+
+        def cost(rows: int) -> int:
+            if rows not in weights:
+                window = Span(first_ms, first_ms + (rows - 1) * chosen.interval.milliseconds)
+                weights[rows] = self._fetcher.requests(chosen, window)[0].weight
+            return weights[rows]
+
+        return Want(chosen, tuple(holes), self._fetcher.page_rows(chosen), cost)
+
+    async def _missing(self, spans: Mapping[Chosen, Span]) -> dict[Chosen, list[Span]]:
+        """What is not stored of each span, listed gaps that are open included, and proved absences not."""
+        if self._ledger is None:
+            return {chosen: [span] for chosen, span in spans.items()}
+        found: dict[Series, list[Span]] = {chosen.series: [] for chosen in spans}
+        for part in split_for_queries(spans):
+            for run in await self._ledger.holes(part):
+                found[run.series].append(_span(run))
+        for exchange in {series.exchange for series in found}:
+            wanted = GapFilter(exchange=exchange, status=GapStatus.OPEN)
+            for gap in await self._ledger.gaps(wanted, _MOST_GAPS):
+                if gap.run.series in found:
+                    found[gap.run.series].append(_span(gap.run))
+        return {chosen: _clipped(chosen, span, found[chosen.series]) for chosen, span in spans.items()}
+
+    async def _from_listing(self, chosen: Chosen, span: Span, holes: list[Span]) -> list[Span]:
+        """The holes without the years before the first candle, if they may hold such years."""
+        first, step = holes[0], chosen.interval.milliseconds
+        is_wide = first.candles(chosen.interval) > _WORTH_PROBING * self._fetcher.page_rows(chosen)
+        if chosen.instrument.listed_time is not None or first.first_ms > span.first_ms or not is_wide:
+            return holes
+        first_ms = await self._fetcher.first_day_ms(chosen, first)
+        if first_ms is None:
+            return holes[1:]
+        day = Span(first_ms, min(first.last_ms, first_ms + Interval.D1.milliseconds - step))
+        first_ms = await self._fetcher.first_day_ms(chosen, day, Interval.H1) or first_ms
+        if first_ms > first.first_ms and self._note and self._ledger is not None:
+            await note_absent(self._ledger, chosen, [Span(first.first_ms, first_ms - step)], self._server_time.now())
+        return after(holes, chosen.interval, first_ms - step)
+
+
+async def note_absent(ledger: Ledger, chosen: Chosen, absent: Sequence[Span], now: datetime) -> None:
+    """Write down what the exchange was proved not to have; ``absent`` is sorted, apart, and at least one.
+
+    Raises:
+        StoreUnavailable: nothing is written down.
+    """
+    runs = [Run(chosen.series, from_ms(span.first_ms), from_ms(span.last_ms)) for span in absent]
+    whole = Run(chosen.series, runs[0].first_time, runs[-1].last_time)
+    await ledger.record(whole, [Finding(run, GapStatus.ABSENT, GapCause.HISTORY) for run in runs], now)
+
+
+def split_for_queries(
+    spans: Mapping[Chosen, Span], most: int = _PER_QUERY
+) -> Iterator[dict[Series, tuple[datetime, datetime]]]:
+    """The spans in parts that one query can look at, each series at most once per query."""
+    query: dict[Series, tuple[datetime, datetime]] = {}
+    size = 0
+    for chosen, span in spans.items():
+        for part in windows(chosen.interval, span, most):
+            candles = part.candles(chosen.interval)
+            if query and (chosen.series in query or size + candles > most):
+                yield query
+                query, size = {}, 0
+            query[chosen.series] = (from_ms(part.first_ms), from_ms(part.last_ms) + chosen.interval.duration)
+            size += candles
+    if query:
+        yield query
+
+
+def _clipped(chosen: Chosen, span: Span, found: Sequence[Span]) -> list[Span]:
+    runs = joined(chosen.interval, found)
+    return until(after(runs, chosen.interval, span.first_ms - chosen.interval.milliseconds), span.last_ms)
+
+
+def _span(run: Run) -> Span:
+    return Span(to_ms(run.first_time), to_ms(run.last_time))
