@@ -5,7 +5,7 @@ They work beside a running service on the same database, and without one.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
@@ -108,10 +108,11 @@ class Workplace:
             except TimeoutError:
                 return Unavailable(f"{name} let nobody in for {_OPENING_S:g} s; it may be limiting this address")
 
-        async with (
-            make_session(bases) as session,
-            leased(self._settings, self.pool, self.clock, self._recorder) as self._leasing,
-        ):
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(make_session(bases))
+            if self.has_store:
+                lease = leased(self._settings, self.pool, self.clock, self._recorder)
+                self._leasing = await stack.enter_async_context(lease)
             async with asyncio.TaskGroup() as tasks:
                 opening = {name: tasks.create_task(open_one(name)) for name in names}
             opened = {name: task.result() for name, task in opening.items()}

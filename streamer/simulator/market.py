@@ -65,9 +65,15 @@ def absent(listing: Listing, row: Row) -> bool:
 def _close_before(listing: Listing, minute: int) -> int:
     """The close of the last minute before ``minute`` that traded."""
     minute -= 1
-    while listing.quiet and word(listing.salt, minute) & 0xFF < listing.quiet and minute % _ALWAYS_TRADES:
+    while _has_no_trade(listing, minute):
         minute -= 1
     return _close(listing, minute, word(listing.salt, minute))
+
+
+def _has_no_trade(listing: Listing, minute: int) -> bool:
+    if listing.halts and listing.is_paused(minute * MINUTE_MS):
+        return True
+    return bool(listing.quiet and word(listing.salt, minute) & 0xFF < listing.quiet and minute % _ALWAYS_TRADES)
 
 
 def _close(listing: Listing, minute: int, bits: int) -> int:

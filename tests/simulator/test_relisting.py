@@ -42,6 +42,7 @@ def minutes(tape: InventedTape) -> list[int]:
     found = [(row.open_ms - RUNNING_MS) // MINUTE_MS for row in rows]
     finals = [tape.final(listing, Interval.M1, RUNNING_MS + minute * MINUTE_MS) for minute in range(10)]
     assert found == [minute for minute, row in enumerate(finals) if row is not None]
+    assert rows == [row for row in finals if row is not None]
     return found
 
 
