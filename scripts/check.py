@@ -3,6 +3,7 @@
 Arguments go to pytest in place of ours, so ``python scripts/check.py tests/unit`` is the quick round.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +11,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-_EVERYTHING = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadgroup")
+_PROCESSES = min(4, (os.cpu_count() or 1) + 1)  # one more than cores: end-to-end tests mostly wait
+_EVERYTHING = ("-n", str(_PROCESSES), "--dist", "loadgroup")
 
 
 def main() -> int:
