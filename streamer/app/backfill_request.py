@@ -8,9 +8,10 @@ from streamer.app.checking import Access, Opened
 from streamer.app.choosing import choose
 from streamer.domain.errors import ConfigurationError
 from streamer.domain.interval import Interval, from_ms
+from streamer.history.dividing import Supply
 from streamer.history.page import settled_ms
 from streamer.history.runs import Asked
-from streamer.settings.model import Settings
+from streamer.settings.model import ADAPTERS, Settings
 from streamer.symbols.resolve import Chosen
 
 
@@ -30,6 +31,23 @@ class BackfillRequest:
     latest: int | None = None
     concurrency: int = 16
     dry_run: bool = False
+    source: Supply = Supply.AUTO
+
+
+def require_files(settings: Settings, names: Sequence[str]) -> None:
+    """Fail unless each of these exchanges can be asked for files.
+
+    Raises:
+        ConfigurationError: it publishes none, or only one of its archive and its URLs is a simulator's.
+    """
+    for name in names:
+        if all(facts.archive is None for facts in ADAPTERS[name].markets.values()):
+            raise ConfigurationError(f"{name} publishes no files of candles: leave it out with --exchange")
+        if settings.archive_base(name) is None:
+            raise ConfigurationError(
+                f"exchanges.{name}.archive_url and .urls must both be on this machine, or neither:"
+                " invented and real candles are never mixed"
+            )
 
 
 def spans_asked(settings: Settings, request: BackfillRequest, opened: Opened) -> dict[str, list[Asked]]:

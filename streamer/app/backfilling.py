@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
 
-from streamer.app.backfill_request import BackfillRequest, spans_asked
+from streamer.app.backfill_request import BackfillRequest, require_files, spans_asked
 from streamer.app.checking import Opened, Workplace
 from streamer.app.database import database_of
 from streamer.app.filling import Filled, Filling, Screen
@@ -19,8 +19,10 @@ from streamer.app.service import mark_of
 from streamer.app.signals import Stop
 from streamer.domain.errors import HistoryError
 from streamer.domain.series import Series
+from streamer.history.dividing import Supply
 from streamer.history.landing import Landing
 from streamer.history.verify import keep_nothing
+from streamer.rest.priority import Priority
 from streamer.settings.model import Settings
 from streamer.store.contract import Written
 from streamer.store.embedded import has_database
@@ -65,6 +67,8 @@ async def backfill(
         StoreError, StartError: the database cannot be used.
     """
     names = list(request.exchanges or settings.followed())
+    if request.source is Supply.FILES:
+        require_files(settings, names)
     async with _workplace(settings, create=not request.dry_run) as place:
         if request.dry_run:
             async with place.exchanges(names, keep_nothing) as opened:
@@ -101,7 +105,10 @@ async def _prepared(
     """Each exchange's part, planned."""
     recorder = quiet_recorder()
     asked = spans_asked(settings, request, opened)
-    fillings = {name: Filling(name, opened.accesses[name], place, screen, recorder=recorder) for name in asked}
+    fillings = {
+        name: Filling(name, opened.accesses[name], place, screen, recorder=recorder, supply=request.source)
+        for name in asked
+    }
     async with asyncio.TaskGroup() as tasks:
         for name, filling in fillings.items():
             tasks.create_task(filling.prepare(asked[name], write=not request.dry_run))
@@ -146,7 +153,7 @@ async def _workplace(settings: Settings, *, create: bool) -> AsyncIterator[Workp
     mark = mark_of(settings)
     clock = make_clock(settings.clock_rate)
     if not create and settings.database_url is None and not has_database(settings.data_dir):
-        yield Workplace(settings, None, clock, _WHOLE_SHARE)
+        yield Workplace(settings, None, clock, _WHOLE_SHARE, Priority.HISTORY)
         return
     async with database_of(settings, clock, quiet_recorder()) as database:
         await database.open_beside(create=create)
@@ -154,4 +161,4 @@ async def _workplace(settings: Settings, *, create: bool) -> AsyncIterator[Workp
             await database.prepare(mark)
             await require_schema(database.pool)
         is_ready = create or await has_schema(database.pool)
-        yield Workplace(settings, database if is_ready else None, clock, _WHOLE_SHARE)
+        yield Workplace(settings, database if is_ready else None, clock, _WHOLE_SHARE, Priority.HISTORY)

@@ -5,7 +5,7 @@ They work beside a running service on the same database, and without one.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from random import Random
 
@@ -14,11 +14,14 @@ from streamer.app.listing import quiet_recorder
 from streamer.app.sharing import leased
 from streamer.domain.candle import Delivery
 from streamer.domain.errors import ConfigurationError, HistoryError, Unavailable
+from streamer.history.archive import ArchiveFetcher
 from streamer.history.page import PageFetcher
 from streamer.protocol.address import is_loopback
 from streamer.protocol.ports import Deliver
+from streamer.rest.archive import ArchiveClient
 from streamer.rest.client import RestClient, RestOptions
 from streamer.rest.leasing import Leasing
+from streamer.rest.priority import Priority
 from streamer.rest.server_time import ServerTimePoll
 from streamer.rest.session import HttpSession, make_session
 from streamer.settings.model import ADAPTERS, Settings
@@ -40,11 +43,12 @@ _OPENING_S = 120.0  # bans last longer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """One exchange over REST: its list read, its time measured."""
+    """One exchange over REST: its list read, its time measured. ``files`` is its archive, where there is one."""
 
     registry: Registry
     server_time: ServerTime
     fetcher: PageFetcher
+    files: ArchiveFetcher | None
     client: RestClient
     poll: ServerTimePoll
 
@@ -60,13 +64,20 @@ class Opened:
 class Workplace:
     """The store, and the way to the exchanges, for the length of one command.
 
-    Without a ``database`` there are only the exchanges, for a command that looks at what would be.
+    Without a ``database`` there are only the exchanges, for a command that looks at what would be. ``priority`` is
+    that of requests for candles; lists and times are always read as live ones.
     """
 
     def __init__(
-        self, settings: Settings, database: Database | None, clock: Clock, of_share: float = _OF_SHARE
+        self,
+        settings: Settings,
+        database: Database | None,
+        clock: Clock,
+        of_share: float = _OF_SHARE,
+        priority: Priority = Priority.LIVE,
     ) -> None:
         self.clock = clock
+        self._priority = priority
         self.share = of_share * settings.rest.share
         self.has_store = database is not None
         if database is not None:
@@ -108,11 +119,10 @@ class Workplace:
             except TimeoutError:
                 return Unavailable(f"{name} let nobody in for {_OPENING_S:g} s; it may be limiting this address")
 
-        async with AsyncExitStack() as stack:
-            session = await stack.enter_async_context(make_session(bases))
-            if self.has_store:
-                lease = leased(self._settings, self.pool, self.clock, self._recorder)
-                self._leasing = await stack.enter_async_context(lease)
+        async with (
+            make_session([*bases, *filter(None, map(self._settings.archive_base, names))]) as session,
+            self._leased() as self._leasing,
+        ):
             async with asyncio.TaskGroup() as tasks:
                 opening = {name: tasks.create_task(open_one(name)) for name in names}
             opened = {name: task.result() for name, task in opening.items()}
@@ -159,7 +169,7 @@ class Workplace:
         )
         await poll.measure()
         fetcher = PageFetcher(
-            client=client,
+            client=client.with_priority(self._priority),
             adapter=adapter,
             clock=self.clock,
             server_time=server_time,
@@ -167,7 +177,38 @@ class Workplace:
             recorder=self._recorder,
         )
         registry = await load_registry(client, adapter, markets, self._recorder)
-        return Access(registry=registry, server_time=server_time, fetcher=fetcher, client=client, poll=poll)
+        return Access(
+            registry=registry,
+            server_time=server_time,
+            fetcher=fetcher,
+            files=self._files(name, session, server_time, deliver),
+            client=client,
+            poll=poll,
+        )
+
+    def _leased(self) -> AbstractAsyncContextManager[Leasing | None]:
+        """The part in a shared budget; without a store there is nowhere to share it, and few requests are made."""
+        if not self.has_store:
+            return nullcontext()
+        return leased(self._settings, self.pool, self.clock, self._recorder)
+
+    def _files(
+        self, name: str, session: HttpSession, server_time: ServerTime, deliver: Deliver
+    ) -> ArchiveFetcher | None:
+        base = self._settings.archive_base(name)
+        if base is None:
+            return None
+        client = ArchiveClient(
+            exchange=name,
+            base=base,
+            session=session,
+            clock=self.clock,
+            recorder=self._recorder,
+            random=Random(),  # noqa: S311 - jitter, not secrets
+        )
+        return ArchiveFetcher(
+            client=client, adapter=ADAPTERS[name], server_time=server_time, deliver=deliver, recorder=self._recorder
+        )
 
     async def _refuse_mixing(self, bases: Sequence[str]) -> None:
         invented = any(is_loopback(base) for base in bases)

@@ -1,8 +1,11 @@
-"""One exchange's part of a backfill: what is missing there, fetching it, and the account of it."""
+"""One exchange's part of a backfill: what is missing there, fetching it, and the account of it.
+
+What files bring comes first; then REST is asked for the rest, and for what files turned out to lack.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Protocol
@@ -12,11 +15,15 @@ from streamer.domain.errors import StoreUnavailable
 from streamer.domain.gaps import Span
 from streamer.domain.interval import from_ms, to_ms
 from streamer.domain.series import Series
+from streamer.history.archive_report import ArchiveReport
 from streamer.history.asking import next_pause_s
 from streamer.history.backfill import Backfill, BackfillOptions, Headway, Report
+from streamer.history.dividing import Division, Supply, divide
 from streamer.history.plan import Plan, after, make_plan
 from streamer.history.planning import Findings, Planner, note_absent
 from streamer.history.runs import Asked
+from streamer.history.taking import Taking
+from streamer.rest.statistics import PoolStatistics
 from streamer.store.contract import Finding, GapCause, GapStatus, Run
 from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
@@ -30,8 +37,8 @@ _BACKOFF = Backoff(first_s=0.5, cap_s=30.0)
 class Screen(Protocol):
     """Shows a person how far a backfill is."""
 
-    def planned(self, exchange: str, plan: Plan, seconds: float) -> None:
-        """So much is to be done, in about so many seconds."""
+    def planned(self, exchange: str, plan: Plan, division: Division, seconds: float) -> None:
+        """So much is to be done: what the plan says over REST, in about so many seconds, and the files."""
         ...
 
     def moved(self, exchange: str, headway: Headway) -> None:
@@ -39,19 +46,33 @@ class Screen(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Filled:
     """What became of one exchange: its plan, each series that lacked anything, and how long it took.
 
-    ``asked`` is how many series were meant, those that lacked nothing included. ``seconds`` is what the plan said.
+    ``asked`` is how many series were meant, those that lacked nothing included. ``plan`` is REST's part and ``seconds``
+    its time as it was seen before; ``division`` has the files that were meant, ``files`` and ``file_bytes`` are those
+    used, ``archives`` say what they left. ``pools`` is what was spent of each limit, the reading of lists included.
     """
 
     exchange: str
+    supply: Supply
     asked: int
     plan: Plan
+    division: Division
     seconds: float
     reports: Sequence[Report]
+    archives: Sequence[ArchiveReport] = ()
+    files: int = 0
+    file_candles: int = 0
+    file_bytes: int = 0
+    pools: Sequence[PoolStatistics] = ()
     took_s: float = 0.0
+
+    @property
+    def missing(self) -> int:
+        """How many candles were missing."""
+        return self.plan.candles + self.division.candles
 
     @property
     def failed(self) -> list[Report]:
@@ -62,16 +83,21 @@ class Filled:
 class Filling:
     """Plan it, run it, ask for the outcome; that can be had at any time."""
 
-    def __init__(self, name: str, access: Access, place: Workplace, screen: Screen, *, recorder: Recorder) -> None:
+    def __init__(
+        self, name: str, access: Access, place: Workplace, screen: Screen, *, recorder: Recorder, supply: Supply
+    ) -> None:
         self._name = name
         self._access = access
         self._place = place
         self._screen = screen
         self._recorder = recorder
+        self._supply = supply
         self._asked: Sequence[Asked] = ()
         self._found = Findings()
+        self._division = Division({}, 0, ())
         self._plan = Plan((), {}, {})
         self._seconds = 0.0
+        self._taking: Taking | None = None
         self._backfill: Backfill | None = None
         self._took_s = 0.0
 
@@ -81,17 +107,13 @@ class Filling:
         Raises:
             StoreUnavailable: the database is away. HistoryError: the exchange's time could not be read.
         """
-        planner = Planner(
-            fetcher=self._access.fetcher,
-            ledger=self._place.ledger if self._place.has_store else None,
-            server_time=self._access.server_time,
-            note=write,
-        )
         self._asked = asked
-        self._found = await planner.find(asked)
-        self._plan = make_plan(self._found.wants, planner.pools)
+        self._found = await self._planner(write=write).find(asked)
+        files = self._access.files
+        self._division = divide(self._found.wants, self._supply, files.parts_for if files else lambda _, __: ())
+        self._plan = make_plan(self._division.wants, self._planner(write=write).pools)
         self._seconds = self._plan.seconds(self._place.share)
-        self._screen.planned(self._name, self._plan, self._seconds)
+        self._screen.planned(self._name, self._plan, self._division, self._seconds)
 
     async def run(self, concurrency: int, random: Random) -> None:
         """Bring it. Cancelling loses what was not delivered yet.
@@ -99,38 +121,13 @@ class Filling:
         Raises:
             StoreUnavailable: the database stayed away.
         """
-        ledger, server_time = self._place.ledger, self._access.server_time
-
-        async def proved(chosen: Chosen, absent: Sequence[Span]) -> None:
-            noted_time = server_time.now()
-            await keep_trying(
-                lambda _: note_absent(ledger, chosen, absent, noted_time),
-                retryable=lambda error: isinstance(error, StoreUnavailable),
-                clock=self._place.clock,
-                backoff=_BACKOFF,
-                random=random,
-                before_wait=self._recorder.database_unreachable,
-                attempts=_ATTEMPTS,
-            )
-
-        def moved(headway: Headway) -> None:
-            self._screen.moved(self._name, headway)
-
-        self._backfill = Backfill(
-            self._plan,
-            fetcher=self._access.fetcher,
-            proved=proved,
-            clock=self._place.clock,
-            recorder=self._recorder,
-            random=random,
-            tell=moved,
-            options=BackfillOptions(concurrency=concurrency),
-        )
         began_at = self._place.clock.monotonic()
         try:
             async with asyncio.TaskGroup() as tasks:
                 timekeeping = tasks.create_task(self._access.poll.run())  # a long backfill outlives one measurement
-                await self._backfill.run()
+                plan = await self._from_files()
+                if plan is not None:
+                    await self._over_rest(plan, concurrency, random)
                 timekeeping.cancel()
         finally:
             self._took_s = self._place.clock.monotonic() - began_at
@@ -138,8 +135,30 @@ class Filling:
     def outcome(self) -> Filled:
         """What became of it so far."""
         reports = [] if self._backfill is None else self._backfill.reports()
+        taking = self._taking
+        if taking is not None:
+            known = {one.series for one in reports}
+            reports = [replace(one, candles=one.candles + taking.candles[one.series]) for one in reports]
+            alone = taking.alone()
+            if self._supply is not Supply.FILES:
+                alone = [replace(one, left=(), error=None) for one in alone]  # REST brings it, or did fail
+            reports += [one for one in alone if one.series not in known]
         reports += [Report(chosen.series, 0, 0, 0, error=error) for chosen, error in self._found.failed.items()]
-        return Filled(self._name, len(self._asked), self._plan, self._seconds, reports, self._took_s)
+        return Filled(
+            exchange=self._name,
+            supply=self._supply,
+            asked=len(self._asked),
+            plan=self._plan,
+            division=self._division,
+            seconds=self._seconds,
+            reports=reports,
+            archives=taking.reports if taking else (),
+            files=taking.files if taking else 0,
+            file_candles=taking.candles.total() if taking else 0,
+            file_bytes=taking.bytes if taking else 0,
+            pools=self._access.client.statistics(),
+            took_s=self._took_s,
+        )
 
     async def list_failures(self, followed_since: Mapping[Series, datetime]) -> None:
         """Write down as gaps what failed of series that are followed; others owe nobody anything.
@@ -161,3 +180,63 @@ class Filling:
                 run = Run(report.series, from_ms(span.first_ms), from_ms(span.last_ms))
                 finding = Finding(run, GapStatus.OPEN, GapCause.HISTORY, str(report.error), again)
                 await self._place.ledger.record(run, [finding], now)
+
+    def _planner(self, *, write: bool) -> Planner:
+        return Planner(
+            fetcher=self._access.fetcher,
+            ledger=self._place.ledger if self._place.has_store else None,
+            server_time=self._access.server_time,
+            note=write,
+        )
+
+    async def _from_files(self) -> Plan | None:
+        """Take what files hold; what is then to be asked of REST, if it may be asked."""
+        files, total = self._access.files, self._plan.candles + self._division.candles
+        if files is None or not self._division.spans:
+            return self._plan
+
+        def told(candles: int) -> None:
+            self._screen.moved(self._name, Headway(candles, total, 0, 0))
+
+        self._taking = Taking(files, self._division, told)
+        await self._taking.run()
+        if self._supply is Supply.FILES:
+            return None
+        return make_plan(self._taking.remaining(self._found.wants), self._planner(write=True).pools)
+
+    async def _over_rest(self, plan: Plan, concurrency: int, random: Random) -> None:
+        """Ask for what ``plan`` holds.
+
+        Raises:
+            StoreUnavailable: the database stayed away.
+        """
+        ledger, server_time = self._place.ledger, self._access.server_time
+        total = self._plan.candles + self._division.candles
+
+        async def proved(chosen: Chosen, absent: Sequence[Span]) -> None:
+            noted_time = server_time.now()
+            await keep_trying(
+                lambda _: note_absent(ledger, chosen, absent, noted_time),
+                retryable=lambda error: isinstance(error, StoreUnavailable),
+                clock=self._place.clock,
+                backoff=_BACKOFF,
+                random=random,
+                before_wait=self._recorder.database_unreachable,
+                attempts=_ATTEMPTS,
+            )
+
+        def moved(headway: Headway) -> None:
+            left = headway.candles_total - headway.candles_done
+            self._screen.moved(self._name, replace(headway, candles_done=total - left, candles_total=total))
+
+        self._backfill = Backfill(
+            plan,
+            fetcher=self._access.fetcher,
+            proved=proved,
+            clock=self._place.clock,
+            recorder=self._recorder,
+            random=random,
+            tell=moved,
+            options=BackfillOptions(concurrency=concurrency),
+        )
+        await self._backfill.run()

@@ -15,6 +15,7 @@ from streamer.cli.progress import following
 from streamer.cli.ranges import duration_in, range_options, read_range
 from streamer.domain.errors import ConfigurationError
 from streamer.domain.interval import Interval
+from streamer.history.dividing import Supply
 from streamer.settings.model import ADAPTERS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,7 +49,14 @@ def _wanted_options(function: F) -> F:
 @click.option(
     "--concurrency", type=click.IntRange(1, 64), default=16, show_default=True, help="Requests at once, per limit."
 )
-@click.option("--dry-run", is_flag=True, help="Only say what it takes: requests, weight and minutes per exchange.")
+@click.option(
+    "--source",
+    type=click.Choice([one.value for one in Supply]),
+    default=Supply.AUTO.value,
+    show_default=True,
+    help="Where from: REST, the exchange's published files, or whichever is cheaper.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what it takes: files, requests, weight, minutes per exchange.")
 @click.option("--every", metavar="DURATION", help="Stay, and do it again every so often: 30m, 4h or 1d.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document at the end; with --every one line per round.")
 @click.option("--allow-simulated", is_flag=True, default=None, help="For tests: take candles from a simulator.")
@@ -64,6 +72,7 @@ def backfill(
     timerange: str | None,
     latest: int | None,
     concurrency: int,
+    source: str,
     dry_run: bool,
     every: str | None,
     as_json: bool,
@@ -91,6 +100,7 @@ def backfill(
         latest=latest,
         concurrency=concurrency,
         dry_run=dry_run,
+        source=Supply(source),
     )
     period = None if every is None else duration_in("--every", every)
     settings = read_settings(config, **flags)

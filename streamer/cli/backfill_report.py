@@ -1,6 +1,6 @@
 """What a backfill says at its end: a table for people, a document for scripts. It decides no exit code."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import click
@@ -13,11 +13,19 @@ from streamer.domain.errors import StreamerError
 from streamer.domain.gaps import Span
 from streamer.domain.interval import Interval, from_ms
 from streamer.domain.merge import Outcome
+from streamer.domain.series import Series
+from streamer.history.archive_report import Left, Why
 from streamer.history.backfill import Report
+from streamer.history.dividing import Supply
+from streamer.rest.statistics import PoolStatistics
 
-_PLANNED = ("exchange", "series", "candles missing", "requests", "weight", "minutes")
-_DONE = ("exchange", "series", "candles", "stored", "absent", "not served", "failed", "requests", "seconds", "per s")
+_PLANNED = ("exchange", "series", "candles missing", "files", "requests", "weight", "minutes")
+_DONE = (
+    "exchange", "series", "candles", "stored", "absent", "not served", "failed", "files", "requests", "seconds", "per s"
+)  # fmt: skip
+_SPENT = ("limit", "calls", "weight", "throttled", "retries", "success")
 _MOST_LISTED = 100
+_ODD = (Why.CHECKSUM_FAILED, Why.DAMAGED, Why.UNAVAILABLE)
 _STORED = (Outcome.INSERTED, Outcome.FILLED, Outcome.REPLACED)
 
 
@@ -40,6 +48,7 @@ class Said:
             _show_troubles(report)
         else:
             show_table(_DONE, (_done(one, report) for one in report.filled))
+            show_table(_SPENT, (_spent(pool) for one in report.filled for pool in one.pools))
             _show_troubles(report)
 
     def failed(self, error: StreamerError) -> None:
@@ -50,18 +59,25 @@ class Said:
 def _planned(filled: Filled) -> list[object]:
     plan = filled.plan
     return [
-        filled.exchange, filled.asked, f"{plan.candles:,}", f"{plan.requests:,}", f"{plan.weight:,}",
-        f"{filled.seconds / 60:.1f}",
+        filled.exchange, filled.asked, f"{filled.missing:,}", f"{filled.division.files:,}",
+        f"{plan.requests:,}", f"{plan.weight:,}", f"{filled.seconds / 60:.1f}",
     ]  # fmt: skip
 
 
 def _done(filled: Filled, report: BackfillReport) -> list[object]:
     counts = _counts(filled)
     rate = counts["candles"] / filled.took_s if filled.took_s else 0.0
-    columns = ("candles", "stored", "absent", "not_served", "failed", "requests")
-    counts |= {"stored": _stored(filled, report)}
+    columns = ("candles", "stored", "absent", "not_served", "failed", "files", "requests")
+    counts |= {"stored": _stored(filled, report), "files": filled.files}
     return [
         filled.exchange, filled.asked, *(f"{counts[one]:,}" for one in columns), f"{filled.took_s:.1f}", f"{rate:,.0f}",
+    ]  # fmt: skip
+
+
+def _spent(pool: PoolStatistics) -> list[object]:
+    return [
+        pool.pool, f"{pool.calls:,}", f"{pool.weight:,}", f"{pool.throttled:,}", f"{pool.retries:,}",
+        f"{pool.success_rate:.2%}",
     ]  # fmt: skip
 
 
@@ -98,17 +114,37 @@ def _show_troubles(report: BackfillReport) -> None:
         click.echo(f"{one.series} was not served whole{_missing(one.unserved, one.series.interval)}", err=True)
     if len(unserved) > _MOST_LISTED:
         click.echo(f"(the first {_MOST_LISTED} of {len(unserved):,} not served whole; --json has all)", err=True)
+    lines = [line for filled in report.filled for line in _lines_of_files(filled)]
+    for line in lines[:_MOST_LISTED]:
+        click.echo(line, err=True)
+    if len(lines) > _MOST_LISTED:
+        click.echo(f"(the first {_MOST_LISTED} of {len(lines):,} that files lacked; --json has all)", err=True)
     for (series, reason), count in report.rejected.items():
         click.echo(f"{series}: the database refused {count:,} candles ({reason})", err=True)
     if report.interrupted:
         click.echo("interrupted: what was fetched is stored, and the next run goes on from there", err=True)
 
 
+def _lines_of_files(filled: Filled) -> Iterator[str]:
+    """What files did not bring, and why: all of it where REST was not asked, else what is odd."""
+    then = "" if filled.supply is Supply.FILES else "; REST was asked instead"
+    for report in filled.archives:
+        for left in report.left:
+            if filled.supply is Supply.FILES or left.reason in _ODD:
+                yield (
+                    f"{report.series}: not from files ({left.reason}): {left.span.candles(report.series.interval):,}"
+                    f" candles {_ends((left.span,))}{then}"
+                )
+
+
+def _ends(spans: tuple[Span, ...]) -> str:
+    return f"from {from_ms(spans[0].first_ms):%Y-%m-%dT%H:%MZ} to {from_ms(spans[-1].last_ms):%Y-%m-%dT%H:%MZ}"
+
+
 def _missing(spans: tuple[Span, ...], interval: Interval) -> str:
     if not spans:
         return ""
-    ends = f"from {from_ms(spans[0].first_ms):%Y-%m-%dT%H:%MZ} to {from_ms(spans[-1].last_ms):%Y-%m-%dT%H:%MZ}"
-    return f"; {_candles(spans, interval):,} candles are missing, {ends}"
+    return f"; {_candles(spans, interval):,} candles are missing, {_ends(spans)}"
 
 
 def _document(report: BackfillReport) -> dict[str, Any]:
@@ -131,7 +167,9 @@ def _exchange(filled: Filled, report: BackfillReport) -> dict[str, Any]:
         "exchange": filled.exchange,
         "series": filled.asked,
         "plan": {
-            "candles": plan.candles,
+            "candles": filled.missing,
+            "files": filled.division.files,
+            "file_candles": filled.division.candles,
             "requests": plan.requests,
             "weight": plan.weight,
             "pools": {pool.name: load.weight for pool, load in plan.loads.items()},
@@ -140,7 +178,34 @@ def _exchange(filled: Filled, report: BackfillReport) -> dict[str, Any]:
         **_counts(filled),
         "stored": _stored(filled, report),
         "seconds": round(filled.took_s, 3),
+        "pools": {
+            one.pool: {
+                "calls": one.calls,
+                "weight": one.weight,
+                "throttled": one.throttled,
+                "retries": one.retries,
+                "success_rate": round(one.success_rate, 6),
+            }
+            for one in filled.pools
+        },
+        "files": {
+            "used": filled.files,
+            "candles": filled.file_candles,
+            "bytes": filled.file_bytes,
+            "left": [_left(report.series, left) for report in filled.archives for left in report.left],
+        },
         "troubles": [_trouble(one) for one in filled.reports if one.error or one.unserved],
+    }
+
+
+def _left(series: Series, left: Left) -> dict[str, Any]:
+    exchange, symbol, interval = series
+    return {
+        "exchange": exchange,
+        "symbol": symbol,
+        "interval": interval.value,
+        "reason": left.reason.value,
+        **_runs([left.span])[0],
     }
 
 

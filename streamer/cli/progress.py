@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from streamer.app.filling import Screen
 from streamer.history.backfill import Headway
+from streamer.history.dividing import Division
 from streamer.history.plan import Plan
 
 _LINES = 10  # of one piece of work, at most
@@ -81,11 +82,12 @@ class _ScreenBars:
         self._tasks: dict[str, TaskID] = {}
         self._weights: dict[str, int] = {}
 
-    def planned(self, exchange: str, plan: Plan, _seconds: float) -> None:
+    def planned(self, exchange: str, plan: Plan, division: Division, _seconds: float) -> None:
         """Begin a bar."""
         self._weights[exchange] = plan.weight
         weight = f"0/{plan.weight:,}"
-        self._tasks[exchange] = self._bars.add_task(exchange, total=plan.candles, rate="", weight=weight)
+        total = plan.candles + division.candles
+        self._tasks[exchange] = self._bars.add_task(exchange, total=total, rate="", weight=weight)
 
     def moved(self, exchange: str, headway: Headway) -> None:
         """Move it."""
@@ -105,10 +107,12 @@ class _ScreenLines:
     def __init__(self) -> None:
         self._lines: dict[str, _Lines] = {}
 
-    def planned(self, exchange: str, plan: Plan, seconds: float) -> None:
+    def planned(self, exchange: str, plan: Plan, division: Division, seconds: float) -> None:
         """Say what is to come."""
+        series = len(division.spans.keys() | {want.chosen for want in plan.wants})
+        files = f" {division.files:,} files, and" if division.files else ""
         click.echo(
-            f"{exchange}: {plan.candles:,} candles of {len(plan.wants):,} series are missing:"
+            f"{exchange}: {plan.candles + division.candles:,} candles of {series:,} series are missing:{files}"
             f" {plan.requests:,} requests of weight {plan.weight:,}, about {seconds / 60:.1f} minutes",
             err=True,
         )

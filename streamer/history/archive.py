@@ -57,8 +57,12 @@ class ArchiveFetcher:
 
     def files_for(self, chosen: Chosen, span: Span) -> int:
         """How many files :meth:`fetch` would begin with; none when all of ``span`` is too young."""
+        return len(self.parts_for(chosen, span))
+
+    def parts_for(self, chosen: Chosen, span: Span) -> tuple[Part, ...]:
+        """These files, with what of ``span`` each may hold."""
         facts = self._facts(chosen)
-        return len(self._cover(facts, chosen, span).parts) if facts is not None else 0
+        return self._cover(facts, chosen, span).parts if facts is not None else ()
 
     async def fetch(self, chosen: Chosen, span: Span, tell: Callable[[FileOutcome], None] = _untold) -> ArchiveReport:
         """Deliver what files hold of ``span``, oldest first, and report what they do not.

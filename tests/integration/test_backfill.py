@@ -16,6 +16,7 @@ from streamer.app.backfilling import BackfillReport, backfill
 from streamer.app.signals import Stop
 from streamer.domain.interval import Interval, from_ms
 from streamer.history.backfill import Headway
+from streamer.history.dividing import Division
 from streamer.history.plan import Plan
 from streamer.simulator.simulator import Simulator
 from streamer.store.contract import GapCause, GapFilter, GapStatus
@@ -38,12 +39,14 @@ class Watching:
 
     def __init__(self) -> None:
         self.plans: dict[str, Plan] = {}
+        self.divisions: dict[str, Division] = {}
         self.headways: dict[str, Headway] = {}
 
-    def planned(self, exchange: str, plan: Plan, seconds: float) -> None:
+    def planned(self, exchange: str, plan: Plan, division: Division, seconds: float) -> None:
         """Keep the plan."""
         assert seconds >= 0
         self.plans[exchange] = plan
+        self.divisions[exchange] = division
 
     def moved(self, exchange: str, headway: Headway) -> None:
         """Keep the last."""

@@ -6,6 +6,7 @@ from streamer.cli.progress import following, showing
 from streamer.domain.gaps import Span
 from streamer.domain.interval import Interval
 from streamer.history.backfill import Headway
+from streamer.history.dividing import Division
 from streamer.history.plan import Want, make_plan
 from streamer.protocol.adapter import Pool
 from streamer.symbols.resolve import Chosen
@@ -37,7 +38,7 @@ def test_a_backfill_says_its_plan_and_each_tenth(capsys: pytest.CaptureFixture[s
     want = Want(Chosen(instrument("BTC"), interval), (Span(0, 1_999 * 60_000),), 100, lambda _rows: 2)
     plan = make_plan([want], lambda _chosen, _page: [Pool(name="test", limit=10, window_s=60.0)])
     with following() as screen:
-        screen.planned("test", plan, 180.0)
+        screen.planned("test", plan, Division({}, 0, plan.wants), 180.0)
         for done in range(0, 2_001, 100):
             screen.moved("test", Headway(done, 2_000, done // 100, done // 50))
     output, errors = capsys.readouterr()
