@@ -79,7 +79,10 @@ class Keeping:
         for series, one in chosen.items():
             self._chosen[series] = one
             attention = self._attention.setdefault(series, Attention(self._server_time.now_ms()))
-            attention.trades = one.instrument.status is Status.TRADING
+            trades = one.instrument.status is Status.TRADING
+            if attention.trades and not trades:
+                attention.paused_ms = self._server_time.now_ms()
+            attention.trades = trades
 
     def follow(self, change: Change, since: Mapping[Series, datetime]) -> None:
         """Keep what is followed after ``change``, new series from their ``since``; close the books of what is gone."""
@@ -149,7 +152,7 @@ class Keeping:
         for series, wanted_from in since.items():
             self._attention[series].reached(to_ms(wanted_from))
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._keeper.run(since))
+            tasks.create_task(self._keeper.run(self._since))  # which may have changed meanwhile
             tasks.create_task(self._sentinel.run())
             tasks.create_task(self._note_breaks())
             tasks.create_task(self._measure_freshness())
@@ -159,8 +162,10 @@ class Keeping:
         """Find out when each delisted series ended; what is missing before that is asked for like any other."""
         while True:
             chosen = await self._closing.get()
+            attention = self._attention[chosen.series]
             end_ms = await self._end_ms(chosen)
-            if chosen.series in self._gone:  # else it is listed again
+            is_same_life = self._attention[chosen.series] is attention
+            if is_same_life and chosen.series in self._gone:  # else it is listed again
                 self._gone.remove(chosen.series)
                 self._since = {series: at for series, at in self._since.items() if series != chosen.series}
                 keeper.change(self._since, {chosen.series: from_ms(end_ms)})
@@ -175,16 +180,17 @@ class Keeping:
         known_ms = now_ms if attention.closed_ms is None else attention.closed_ms
         window = windows(
             interval,
-            Span(min(known_ms, now_ms - interval.milliseconds), now_ms - interval.milliseconds),
+            Span(min(known_ms, now_ms) - interval.milliseconds, now_ms - interval.milliseconds),
             self._fetcher.page_rows(chosen),
         )
         try:
             fetched = [candle for span in window for candle in (await self._fetcher.fetch(chosen, span)).candles]
         except HistoryError as error:
             self._recorder.history_failed(chosen.series, error)
-            return known_ms if attention.connected else now_ms
-        ends_ms = [to_ms(candle.open_time) + interval.milliseconds for candle in fetched]
-        return max([*ends_ms, known_ms])
+            fetched = []
+        if fetched:  # the last candle known is asked for too: an answer without it says nothing
+            return max(known_ms, *(to_ms(candle.open_time) + interval.milliseconds for candle in fetched))
+        return known_ms if attention.connected and attention.back_ms <= known_ms else now_ms
 
     async def _measure_freshness(self) -> None:
         while True:

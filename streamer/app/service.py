@@ -7,10 +7,11 @@ Stop: feeds first, then the buffer is drained within a deadline, then the pool, 
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
 from random import Random
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
@@ -49,6 +50,24 @@ def mark_of(settings: Settings) -> Mark | None:
     if not settings.allow_simulated:
         raise ConfigurationError("an exchange URL is on this machine: a simulator's candles need --allow-simulated")
     return Mark.SIMULATED
+
+
+class Contestable(Protocol):
+    """Asks REST again about what it said otherwise."""
+
+    def contest(self, contested: Sequence[Delivery]) -> None:
+        """Take what is to be asked for again; does not block."""
+        ...
+
+
+def contest(exchanges: Mapping[str, Contestable], deliveries: Sequence[Delivery]) -> None:
+    """Hand each live candle that differs from what REST said to its exchange.
+
+    The spool may bring some of exchanges that are followed no longer: those nobody can ask.
+    """
+    for name, group in groupby(deliveries, key=lambda delivery: delivery.candle.series.exchange):
+        if name in exchanges:
+            exchanges[name].contest(list(group))
 
 
 class Service:
@@ -149,8 +168,7 @@ class Service:
         by_name = {exchange.name: exchange for exchange in exchanges}
 
         def contested(deliveries: Sequence[Delivery]) -> None:
-            for name, group in groupby(deliveries, key=lambda delivery: delivery.candle.series.exchange):
-                by_name[name].contest(list(group))
+            contest(by_name, deliveries)
 
         async with asyncio.TaskGroup() as keepers:
             beside = [

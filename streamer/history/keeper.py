@@ -8,16 +8,16 @@ asking does not bring becomes a row in ``gaps``.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from streamer.domain.errors import StoreUnavailable
 from streamer.domain.gaps import Span
 from streamer.domain.interval import to_ms
 from streamer.domain.series import Series
-from streamer.history.asking import Asker
+from streamer.history.asking import Asker, next_pause_s
 from streamer.history.inquiries import Inquiries, Inquiry, Kept, Shown
 from streamer.history.patience import due
-from streamer.store.contract import GapCause, GapFilter, GapStatus, Ledger, Run
+from streamer.store.contract import Finding, GapCause, GapFilter, GapStatus, Ledger, Run
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.clock import Clock
 from streamer.timing.pace import Pace
@@ -70,6 +70,7 @@ class Keeper:
         self._options = options or KeeperOptions()
         self._since: Mapping[Series, datetime] = {}
         self._ends: dict[Series, datetime] = {}  # of delisted series, when their last candle ended
+        self._closed: dict[Series, datetime] = {}  # the ends that the ledger knows
         self._changed = True
         self._scanned: dict[Series, datetime] = {}  # every candle before it is stored or listed in gaps
         self._reconcile_at = clock.monotonic()
@@ -113,12 +114,25 @@ class Keeper:
     async def _follow(self) -> None:
         self._changed = False
         try:
-            await self._ledger.close(self._ends)
+            ended = {one: end for one, end in self._ends.items() if self._closed.get(one) != end}
+            await self._ledger.close(ended)
+            self._closed = dict(self._ends)  # once: another process may follow one again
             marks = await self._ledger.follow(self._kept.exchange, self._since, self._server_time.now())
+            await self._list_unfinished()
         except StoreUnavailable:
             self._changed = True
             raise
         self._scanned = {**{one: at for one, at in self._scanned.items() if one in self._ends}, **marks}
+
+    async def _list_unfinished(self) -> None:
+        """List what series lack that were delisted while we were away: nobody asks for it, or can."""
+        left = await self._ledger.unfinished(self._kept.exchange)
+        holes = await self._ledger.holes({one: span for one, span in left.items() if one not in self._ends})
+        now = self._server_time.now()
+        again = now + timedelta(seconds=next_pause_s(0))
+        for hole in holes:
+            finding = Finding(hole, GapStatus.OPEN, GapCause.START, "it was delisted while nobody followed it", again)
+            await self._ledger.record(hole, [finding], now)
 
     def _horizon(self, series: Series, now: datetime) -> datetime:
         """Where the candles end that may be missing by now."""
@@ -178,14 +192,16 @@ class Keeper:
             series, attention = hole.series, self._kept.attention[hole.series]
             over = series in self._ends
             is_last = not over and hole.last_time + series.interval.duration == horizons[series]
-            if is_last and not attention.trades:
+            if is_last and not attention.trades and to_ms(hole.first_time) >= attention.paused_ms:
                 continue  # it pauses: what follows will tell
             span = _span(hole) if over else due(series, _span(hole), attention, now_ms)
             if span is not None:
                 end_ms = span.last_ms + series.interval.milliseconds
                 cause = attention.cause(end_ms)
                 paced = cause is GapCause.LATE or (not attention.connected and end_ms > attention.started_ms)
-                found = Inquiry(series, span, cause, listed=attention.lively or not is_last, paced=paced)
+                found = Inquiry(
+                    series, span, cause, listed=(attention.lively and attention.trades) or not is_last, paced=paced
+                )
                 ripe[series] = self._joined(ripe[series], found) if series in ripe else found
         return list(ripe.values())
 

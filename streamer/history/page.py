@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from sys import maxsize
+from typing import NamedTuple
 
 from streamer.domain.candle import Candle, Delivery, Source
 from streamer.domain.gaps import Span, windows
@@ -42,6 +43,13 @@ class Fetched:
     refused_ms: tuple[int, ...] = ()
     unplaced: int = 0
     rows: int = 0
+
+
+class First(NamedTuple):
+    """Where the first candle is looked for, and from where on an answer that holds it shows nothing before it."""
+
+    open_ms: int
+    witnessed_ms: int
 
 
 class PageFetcher:
@@ -93,11 +101,12 @@ class PageFetcher:
         while (early_ms := end_ms - settled_ms(self._server_time)) > 0:
             await self._clock.sleep(early_ms / 1_000)
 
-    async def first_day_ms(self, chosen: Chosen, span: Span, by: Interval = Interval.D1) -> int | None:
+    async def first_day(self, chosen: Chosen, span: Span, by: Interval = Interval.D1) -> First | None:
         """The day of the first candle in ``span``, found with daily candles; None when there is none at all.
 
         It saves the thousands of empty windows before the listing of an instrument whose listing time is not published.
-        With another length ``by`` it is the candle of that length that holds the first one.
+        With another length ``by`` it is the candle of that length that holds the first one. An empty answer is asked
+        for once more, and proves nothing even so: only what is missing in the answer with the first candle is absent.
 
         Raises:
             HistoryError: the exchange did not say.
@@ -105,14 +114,17 @@ class PageFetcher:
         instrument = chosen.instrument
         facts = self._adapter.markets[instrument.market]
         if by not in facts.intervals or chosen.interval.seconds >= by.seconds:
-            return span.first_ms
+            return First(span.first_ms, span.first_ms)
         longer = Span(by.floor_ms(span.first_ms), by.floor_ms(span.last_ms))
         for window in windows(by, longer, facts.rest.page_rows(by)):
             page = await self._ask(Chosen(instrument, by), window)
+            if not page.rows and not page.refused:
+                page = await self._ask(Chosen(instrument, by), window)
             if page.refused:
-                return span.first_ms
+                return First(span.first_ms, span.first_ms)
             if page.rows:
-                return max(span.first_ms, to_ms(page.rows[0].candle.open_time))
+                open_ms = max(span.first_ms, to_ms(page.rows[0].candle.open_time))
+                return First(open_ms, max(span.first_ms, window.first_ms))
         return None
 
     async def fetch(

@@ -40,11 +40,13 @@ class Attention:
     ``broken_ms`` is when the present break began, None while there is none. ``first_ms`` is when it was first confirmed
     at all, ``settled_ms`` when last, ``back_ms`` when first after the last break. ``asked_ms`` is when REST was last
     asked for what is not listed, and ``asked_to_ms`` up to which end of candles. ``closed_ms`` is when the newest
-    candle that came of it, from whatever source, ended. ``trades`` is whether candles can be expected at all.
+    candle that came of it, from whatever source, ended. ``trades`` is whether candles can be expected at all,
+    and ``paused_ms`` since when it is known that they cannot: what is missing from before that is asked for.
     """
 
     started_ms: int
     trades: bool = True
+    paused_ms: int = 0
     closed_ms: int | None = None
     broken_ms: int | None = None
     first_ms: int | None = None

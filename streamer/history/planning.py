@@ -126,13 +126,15 @@ class Planner:
         is_wide = first.candles(chosen.interval) > _WORTH_PROBING * self._fetcher.page_rows(chosen)
         if chosen.instrument.listed_time is not None or first.first_ms > span.first_ms or not is_wide:
             return holes
-        first_ms = await self._fetcher.first_day_ms(chosen, first)
-        if first_ms is None:
+        by_day = await self._fetcher.first_day(chosen, first)
+        if by_day is None:
             return holes[1:]
-        day = Span(first_ms, min(first.last_ms, first_ms + Interval.D1.milliseconds - step))
-        first_ms = await self._fetcher.first_day_ms(chosen, day, Interval.H1) or first_ms
-        if first_ms > first.first_ms and self._note and self._ledger is not None:
-            await note_absent(self._ledger, chosen, [Span(first.first_ms, first_ms - step)], self._server_time.now())
+        day = Span(by_day.open_ms, min(first.last_ms, by_day.open_ms + Interval.D1.milliseconds - step))
+        by_hour = await self._fetcher.first_day(chosen, day, Interval.H1)
+        first_ms = by_day.open_ms if by_hour is None else by_hour.open_ms
+        if first_ms > by_day.witnessed_ms and self._note and self._ledger is not None:
+            absent = Span(by_day.witnessed_ms, first_ms - step)
+            await note_absent(self._ledger, chosen, [absent], self._server_time.now())
         return after(holes, chosen.interval, first_ms - step)
 
 

@@ -98,7 +98,7 @@ class Sentinel:
         """Look into silent subscriptions until cancelled; cancelling loses nothing."""
         while True:
             await self._clock.sleep(_EVERY_S)
-            for chosen in self._chosen.values():
+            for chosen in list(self._chosen.values()):  # a listing may add to them meanwhile
                 if self._proof(chosen.series) is not None:
                     await self._pace.wait()
                     if (window := self._proof(chosen.series)) is not None:

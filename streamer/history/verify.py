@@ -111,8 +111,8 @@ class Verifier:
             return span
         if span.candles(chosen.interval) <= _WORTH_PROBING * self._fetcher.page_rows(chosen):
             return span
-        first_ms = await self._fetcher.first_day_ms(chosen, span)
-        return None if first_ms is None else Span(first_ms, span.last_ms)
+        first = await self._fetcher.first_day(chosen, span)
+        return None if first is None else Span(first.open_ms, span.last_ms)
 
     def _windows(self, chosen: Chosen, span: Span | None) -> Sequence[Span]:
         if span is None:

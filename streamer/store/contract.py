@@ -187,6 +187,10 @@ class Ledger(Protocol):
         """Say when the last candle of delisted series ended: they are followed up to there, and lack nothing later."""
         ...
 
+    async def unfinished(self, exchange: str) -> Mapping[Series, tuple[datetime, datetime]]:
+        """Mark and end of each delisted series that is followed no longer, where its mark did not reach its end."""
+        ...
+
     async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]]) -> list[Run]:
         """What opens in [since, until) of each series and is neither stored nor a listed gap, by series and time."""
         ...

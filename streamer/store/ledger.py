@@ -17,7 +17,7 @@ from streamer.store.statements import query
 _LEASE = timedelta(minutes=10)
 _ABSENT_AT_ONCE = 1_000
 _STATEMENTS = (
-    "follow_series", "end_followed", "close_followed", "series_marks", "advance_marks", "holes",
+    "follow_series", "end_followed", "unfinished_series", "close_followed", "series_marks", "advance_marks", "holes",
     "lock_series_gaps", "gaps_near",
     "delete_gaps", "save_gaps", "due_gaps", "claim_gaps", "list_gaps", "stored_gaps", "note_break", "list_breaks",
     "open_gap_counts", "set_moment", "completeness_ratios", "nearest_stored", "absent_turn",
@@ -42,12 +42,22 @@ class DatabaseLedger:
             await connection.execute(self._sql["follow_series"], *columns, [since[one] for one in sorted(since)])
             await connection.execute(self._sql["end_followed"], exchange, columns[1], columns[2], now)
             rows = await connection.fetch(self._sql["series_marks"], exchange)
-        return {Series(exchange, symbol, Interval(interval)): mark for exchange, symbol, interval, mark in rows}
+        marks = {Series(exchange, symbol, Interval(interval)): mark for exchange, symbol, interval, mark in rows}
+        return {series: mark for series, mark in marks.items() if series in since}  # another process may follow more
 
     async def close(self, ends: Mapping[Series, datetime]) -> None:
         """Say when the last candle of delisted series ended: they are followed up to there, and lack nothing later."""
         async with self._pool.connection() as connection:
-            await connection.execute(self._sql["close_followed"], *_columns(ends), [ends[one] for one in sorted(ends)])
+            steps = [one.interval.duration for one in sorted(ends)]
+            await connection.execute(
+                self._sql["close_followed"], *_columns(ends), [ends[one] for one in sorted(ends)], steps
+            )
+
+    async def unfinished(self, exchange: str) -> Mapping[Series, tuple[datetime, datetime]]:
+        """Mark and end of each delisted series that is followed no longer, where its mark did not reach its end."""
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(self._sql["unfinished_series"], exchange)
+        return {Series(exchange, symbol, Interval(interval)): (mark, end) for symbol, interval, mark, end in rows}
 
     async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]]) -> list[Run]:
         """What opens in [since, until) of each series and is neither stored nor a listed gap, by series and time."""

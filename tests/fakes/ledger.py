@@ -53,6 +53,7 @@ class MemoryLedger:
     ) -> None:
         self.followed: dict[Series, Followed] = {}
         self.facts: dict[Series, dict[datetime, Fact]] = {}
+        self.delisted: set[Series] = set()  # by the instrument lists
         self.broken: list[Break] = []
         self._noted: set[Break] = set()
         self.away: StoreUnavailable | None = None
@@ -79,6 +80,18 @@ class MemoryLedger:
             facts = self.facts.get(series, {})
             for time in [time for time, fact in facts.items() if time >= end and fact.status is not GapStatus.REPAIRED]:
                 del facts[time]
+
+    async def unfinished(self, exchange: str) -> Mapping[Series, tuple[datetime, datetime]]:
+        """Delisted, followed no longer, and not whole."""
+        self._answer()
+        return {
+            series: (row.mark, row.until)
+            for series, row in self.followed.items()
+            if series.exchange == exchange
+            and series in self.delisted
+            and row.until is not None
+            and row.mark < row.until
+        }
 
     async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]]) -> list[Run]:
         """What is neither stored nor a listed gap."""

@@ -85,6 +85,15 @@ class LedgerSuite:
             (OTHER, at(7), at(9)),
         ]
 
+    async def test_a_gap_over_the_end_is_cut(self, subject: Subject) -> None:
+        """What never was cannot stay missing."""
+        await subject.ledger.follow("binance", {SERIES: START}, NOW)
+        await subject.ask(0, 9, opened(3, 9))
+        await subject.ledger.close({SERIES: at(7)})
+        assert await subject.rows() == [(3, 6, OPEN)]
+        [gap] = await subject.ledger.gaps(GapFilter(), 9)
+        assert gap.run == run(3, 6)
+
     async def test_holes_lie_between_what_is_stored(self, subject: Subject) -> None:
         """Each run is given once, by series and time, and the end of the span is excluded."""
         await subject.store(2, 3, 6, 9, 10)

@@ -43,17 +43,32 @@ class World:
         adapter = make_adapter(page_rows=100)
         chosen = [Chosen(replace(instrument(base), status=status), Interval.M1) for base in bases or ("BTC",)]
         self.series = [one.series for one in chosen]
-        client = make_client(
+        self._adapter = adapter
+        self._client = make_client(
             adapter, self.exchange, self.facts.recorder,
             clock=self.clock, server_time=self.server_time, options=RestOptions(attempts=1),
         )  # fmt: skip
-        self.keeping = Keeping(
+        self.keeping = self.keeping_of(chosen)
+        self._feed = Feed(
             adapter,
+            plan_shards(adapter, {Market.SPOT: "ws://toy"}, chosen),
+            connector=ScriptedConnector(self.clock),
+            listener=News(),
+            recorder=self.facts.recorder,
+            clock=self.clock,
+            server_time=self.server_time,
+            random=Random(1),  # noqa: S311 - jitter, not a secret
+        )
+
+    def keeping_of(self, chosen: Sequence[Chosen]) -> Keeping:
+        """One life of the service, over the same exchange and database."""
+        return Keeping(
+            self._adapter,
             {one.series: one for one in chosen},
             database=self.database,
             fetcher=PageFetcher(
-                client=client,
-                adapter=adapter,
+                client=self._client,
+                adapter=self._adapter,
                 clock=self.clock,
                 server_time=self.server_time,
                 deliver=self.deliver,
@@ -64,16 +79,6 @@ class World:
             clock=self.clock,
             server_time=self.server_time,
             recorder=self.facts.recorder,
-        )
-        self._feed = Feed(
-            adapter,
-            plan_shards(adapter, {Market.SPOT: "ws://toy"}, chosen),
-            connector=ScriptedConnector(self.clock),
-            listener=News(),
-            recorder=self.facts.recorder,
-            clock=self.clock,
-            server_time=self.server_time,
-            random=Random(1),  # noqa: S311 - jitter, not a secret
         )
 
     async def deliver(self, deliveries: Sequence[Delivery]) -> None:

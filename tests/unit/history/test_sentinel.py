@@ -80,6 +80,7 @@ class Watch:
         task = asyncio.create_task(self.sentinel.run())
         try:
             yield
+            assert not task.done(), task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -253,3 +254,31 @@ async def test_connections_are_judged_apart() -> None:
     watch.show("BTC", 6)
     watch.show("ETH", 6)
     assert watch.feed.replaced == []
+
+
+async def test_a_listing_may_come_while_it_looks() -> None:
+    """The series that it goes through are those that others add to."""
+    watch = Watch()
+    chosen = dict(watch.world.chosen)
+    watch.sentinel = Sentinel(
+        feed=watch.feed,
+        chosen=chosen,
+        attention=watch.attention,
+        fetcher=watch.world.service().fetcher,
+        pace=watch.world.service().pace,
+        clock=watch.world.clock,
+        server_time=watch.world.server_time,
+        recorder=watch.world.facts.recorder,
+    )
+    watch.feed.confirm()
+    watch.world.exchange.held = asyncio.Event()
+    async with watch.running():
+        await watch.world.clock.advance(95.0)
+        assert watch.world.exchange.asked
+        [known] = chosen.values()
+        joined = known._replace(instrument=replace(known.instrument, symbol="NEW-USDT"))
+        chosen[joined.series] = joined
+        watch.attention[joined.series] = Attention(watch.world.server_time.now_ms())
+        watch.feed.said[joined.series] = Heard(0)
+        watch.world.exchange.held.set()
+        await watch.world.clock.advance(30.0)

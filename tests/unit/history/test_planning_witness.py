@@ -1,0 +1,37 @@
+"""Where the first candle is looked for, an empty answer proves nothing."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from streamer.domain.interval import Interval, from_ms
+from streamer.history.runs import Asked
+from streamer.rest.transport import RawAnswer
+from streamer.store.contract import GapFilter, GapStatus
+from streamer.symbols.resolve import Chosen
+from tests.fakes.history import NOON, HistoryWorld
+from tests.fakes.rest import answer, instrument
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize("empty", [1, 2])
+async def test_an_empty_page_of_days_is_no_absence(empty: int) -> None:
+    """It is asked for again; and what came empty twice is neither stored nor called absent."""
+    world = HistoryWorld(page_rows=10, intervals=(Interval.H1, Interval.D1))
+    chosen = Chosen(instrument("BTC"), Interval.H1)
+    first_ms = Interval.D1.floor_ms(int(NOON) * 1_000) - 25 * DAY_MS
+    whole = world.server.get
+    left = [None] * empty
+
+    async def get(url: str, params: Mapping[str, str], *, timeout_s: float, body_bytes: int) -> RawAnswer:
+        if params.get("interval") == "1d" and left:
+            left.pop()
+            return answer({"rows": [], "refused": {}, "refused_ms": []})
+        return await whole(url, params, timeout_s=timeout_s, body_bytes=body_bytes)
+
+    world.server.get = get  # type: ignore[method-assign]  # the fake with a hiccup
+    await world.backfill([Asked(chosen, from_ms(first_ms), from_ms(first_ms + 11 * DAY_MS))])
+    assert left == []
+    assert await world.ledger.gaps(GapFilter(status=GapStatus.ABSENT), 10) == []
+    assert len(world.delivered) == (11 if empty == 1 else 1) * 24
