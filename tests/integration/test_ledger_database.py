@@ -46,6 +46,23 @@ async def test_two_processes_never_get_the_same_gap(others: list[DatabaseLedger]
     assert sorted([*ids, *(gap.id for gap in left)]) == sorted(gap.id for gap in await others[0].gaps(ALL, 100))
 
 
+async def test_two_processes_that_follow_other_series_get_their_own_marks(others: list[DatabaseLedger]) -> None:
+    """Also when both begin at once: a mark of a series that one does not keep would be one too many."""
+    for turn in range(20):
+        wanted = [
+            {SERIES._replace(symbol=f"{name}{turn}-{number}"): at(0) for number in range(30)} for name in ("A", "B")
+        ]
+        given = await asyncio.gather(
+            *(ledger.follow("binance", since, at(turn)) for ledger, since in zip(others, wanted, strict=False)),
+            return_exceptions=True,
+        )
+        for marks, since in zip(given, wanted, strict=True):
+            if isinstance(marks, StoreUnavailable):  # they stood in each other's way, and would try again
+                continue
+            assert not isinstance(marks, BaseException), marks
+            assert marks == since
+
+
 async def test_two_processes_may_record_the_same_series(others: list[DatabaseLedger]) -> None:
     """Rows of one series never overlap, whoever writes them and however the windows cross."""
 
