@@ -46,11 +46,11 @@ def windows(interval: Interval, span: Span, most: int) -> Iterator[Span]:
 
 
 def joined(interval: Interval, spans: Iterable[Span]) -> list[Span]:
-    """``spans``, oldest first and without overlaps, with neighbours as one."""
+    """The same candles, sorted, in runs that neither touch nor overlap."""
     runs: list[Span] = []
-    for span in spans:
-        if runs and runs[-1].last_ms + interval.milliseconds == span.first_ms:
-            runs[-1] = Span(runs[-1].first_ms, span.last_ms)
+    for span in sorted(spans):
+        if runs and span.first_ms <= runs[-1].last_ms + interval.milliseconds:
+            runs[-1] = Span(runs[-1].first_ms, max(runs[-1].last_ms, span.last_ms))
         else:
             runs.append(span)
     return runs

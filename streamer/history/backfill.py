@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from random import Random
 
 from streamer.domain.errors import Geoblocked, HistoryError
-from streamer.domain.gaps import Span
+from streamer.domain.gaps import Span, joined
 from streamer.domain.interval import to_ms
 from streamer.domain.series import Series
 from streamer.history.page import Fetched, PageFetcher
-from streamer.history.plan import Page, Plan, Stretch, joined
+from streamer.history.plan import Page, Plan, Stretch
 from streamer.history.walk import SURE_ROWS, Seen, Walk
 from streamer.protocol.adapter import Pool
 from streamer.symbols.resolve import Chosen

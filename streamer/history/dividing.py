@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from streamer.domain.gaps import Span
+from streamer.domain.gaps import Span, joined
 from streamer.domain.interval import Interval
 from streamer.history.covering import Part
-from streamer.history.plan import Want, joined
+from streamer.history.plan import Want
 from streamer.symbols.resolve import Chosen
 
 _PAGES_SPARED = 3  # by a file, or REST is asked: two requests for two are no gain

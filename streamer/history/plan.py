@@ -138,17 +138,6 @@ def until(holes: Iterable[Span], last_ms: int) -> list[Span]:
     return [Span(hole.first_ms, min(hole.last_ms, last_ms)) for hole in holes if hole.first_ms <= last_ms]
 
 
-def joined(interval: Interval, spans: Iterable[Span]) -> list[Span]:
-    """The same candles, sorted, in runs that neither touch nor overlap."""
-    runs: list[Span] = []
-    for span in sorted(spans):
-        if runs and span.first_ms <= runs[-1].last_ms + interval.milliseconds:
-            runs[-1] = Span(runs[-1].first_ms, max(runs[-1].last_ms, span.last_ms))
-        else:
-            runs.append(span)
-    return runs
-
-
 def make_plan(wants: Sequence[Want], routes: Callable[[Chosen, Page], Sequence[Pool]]) -> Plan:
     """The plan for what is missing. ``routes`` gives the pools over which a page may be asked for, the usual one first.
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from streamer.domain.errors import HistoryError
-from streamer.domain.gaps import Span, windows
+from streamer.domain.gaps import Span, joined, windows
 from streamer.domain.interval import Interval, from_ms, to_ms
 from streamer.domain.series import Series
 from streamer.history.page import PageFetcher, settled_ms
-from streamer.history.plan import Page, Want, after, joined, until
+from streamer.history.plan import Page, Want, after, until
 from streamer.history.runs import Asked, asked_span
 from streamer.protocol.adapter import Pool
 from streamer.store.contract import Finding, GapCause, GapFilter, GapStatus, Ledger, Run

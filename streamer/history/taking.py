@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from streamer.domain.errors import HistoryError, MalformedAnswer
-from streamer.domain.gaps import Span
+from streamer.domain.gaps import Span, joined
 from streamer.domain.series import Series
 from streamer.history.archive import ArchiveFetcher
 from streamer.history.archive_report import ArchiveReport, FileOutcome, Why
 from streamer.history.backfill import Report
 from streamer.history.dividing import Division
-from streamer.history.plan import Want, joined
+from streamer.history.plan import Want
 from streamer.symbols.resolve import Chosen
 
 _SERIES_AT_ONCE = 6  # the host is asked four things at once; what waits for its turn to be unpacked is in memory

@@ -58,7 +58,7 @@ async def keep_trying(
         health = Health()
         try:
             return await operation(health)
-        except Exception as cause:
+        except Exception as cause:  # any: which of them may pass is for the caller to say, and the others are raised
             if not retryable(cause):
                 raise
             if health.proven:

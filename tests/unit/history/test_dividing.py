@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.domain.gaps import Span
+from streamer.domain.gaps import Span, joined
 from streamer.domain.interval import Interval, to_ms
 from streamer.exchanges.binance import BINANCE
 from streamer.history.covering import Part, cover
 from streamer.history.dividing import Division, Supply, divide, without
-from streamer.history.plan import Want, joined
+from streamer.history.plan import Want
 from streamer.symbols.resolve import Chosen
 from tests.fakes.archive import BTC
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.domain.gaps import Span
+from streamer.domain.gaps import Span, joined
 from streamer.domain.interval import Interval
-from streamer.history.plan import Page, Plan, Stretch, Want, after, joined, make_plan, page_of, pages, until
+from streamer.history.plan import Page, Plan, Stretch, Want, after, make_plan, page_of, pages, until
 from streamer.protocol.adapter import Pool
 from streamer.symbols.resolve import Chosen
 from tests.fakes.rest import instrument

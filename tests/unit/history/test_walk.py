@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.domain.gaps import Span
+from streamer.domain.gaps import Span, joined
 from streamer.domain.interval import Interval
-from streamer.history.plan import Page, Want, joined
+from streamer.history.plan import Page, Want
 from streamer.history.walk import SURE_ROWS, Seen, Walk
 from streamer.symbols.resolve import Chosen
 from tests.fakes.rest import instrument
