@@ -92,7 +92,7 @@ async def test_candles_that_the_exchange_has_not_are_absent_and_no_failure(plain
     """Before its first candle: later ones in the same answer are the witness. The rest of the gap is repaired."""
     async with checked_world(plain_database, history_days=1) as world:
         settled_ms = world.settled_ms()
-        [first, *_] = world.published(BINANCE, settled_ms - 30 * 3_600_000, settled_ms)
+        [first, *_] = world.published(BINANCE, settled_ms - 72 * 3_600_000, settled_ms)
         first_ms = int(first.open_time.timestamp() * 1_000)
         await open_gap(world, BINANCE, first_ms - 5 * STEP, first_ms + 4 * STEP)
         [outcome] = await repair_gaps(world.settings, OPEN, (), unheard)
