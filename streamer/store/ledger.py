@@ -73,11 +73,16 @@ class DatabaseLedger:
             )
         return before, after
 
-    async def advance(self, marks: Mapping[Series, datetime]) -> None:
-        """Move marks forward; one that is further already stays."""
+    async def advance(self, marks: Mapping[Series, datetime], ended: Collection[Series] = ()) -> None:
+        """Move marks forward; one that is further already stays.
+
+        Whoever moves the mark of a series follows it, whatever another process said, save those that ``ended``.
+        """
+        ordered = sorted(marks)
+        live = [series not in ended for series in ordered]
         async with self._pool.connection() as connection:
             await connection.execute(
-                self._sql["advance_marks"], *_columns(marks), [marks[one] for one in sorted(marks)]
+                self._sql["advance_marks"], *_columns(marks), [marks[one] for one in ordered], live
             )
 
     async def record(self, window: Run, findings: Sequence[Finding], now: datetime) -> None:
