@@ -134,10 +134,10 @@ class Service:
                 serve(application, settings.http.host, settings.http.port) as address,
                 asyncio.TaskGroup() as tasks,
             ):
-                preparing = [tasks.create_task(exchange.prepare()) for exchange in exchanges]
+                preparing = [tasks.create_task(exchange.preparation.run()) for exchange in exchanges]
                 await self._first_lists(preparing, stop)
                 for exchange in exchanges:
-                    exchange.started = True
+                    exchange.preparation.others_run = True
                 if not stop.asked.is_set():
                     await database.open()
                     await self._outlet.open()
