@@ -21,6 +21,8 @@ from streamer.domain.errors import HistoryError
 from streamer.domain.series import Series
 from streamer.history.dividing import Supply
 from streamer.history.landing import Landing
+from streamer.history.page import Settled
+from streamer.history.runs import Asked
 from streamer.history.verify import keep_nothing
 from streamer.rest.priority import Priority
 from streamer.settings.model import Settings
@@ -72,7 +74,7 @@ async def backfill(
     async with _workplace(settings, create=not request.dry_run) as place:
         if request.dry_run:
             async with place.exchanges(names, keep_nothing) as opened:
-                fillings = await _prepared(place, settings, request, opened, screen)
+                fillings = await _prepared(place, request, spans_asked(settings, request, opened), opened, screen)
                 return BackfillReport(filled=[one.outcome() for one in fillings], unreachable=opened.unreachable)
         landing = Landing(
             Writer(place.pool, place.clock),
@@ -81,46 +83,54 @@ async def backfill(
             random=Random(),  # noqa: S311 - jitter, not secrets
         )
         async with place.exchanges(names, landing.put) as opened:
-            fillings = await _prepared(place, settings, request, opened, screen)
+            asked = spans_asked(settings, request, opened)
             for name, access in opened.accesses.items():
                 await Instruments(place.pool).save_instruments(name, access.registry.instruments)
-            began_at = place.clock.monotonic()
-            begun.set()
-            await _bring(fillings, landing, request, stop)
-            took_s, interrupted = place.clock.monotonic() - began_at, stop.asked.is_set()
-            await _conclude(place, fillings, is_short=interrupted)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(landing.run())
+                fillings = await _prepared(place, request, asked, opened, screen, settled=landing.settled)
+                began_at = place.clock.monotonic()
+                begun.set()
+                await _fetch(fillings, request, landing.settled, stop)
+                landing.close()
+            took_s = place.clock.monotonic() - began_at
+            await _conclude(place, fillings, stop)
             return BackfillReport(
                 filled=[one.outcome() for one in fillings],
                 unreachable=opened.unreachable,
                 written=landing.written,
                 rejected=landing.rejected,
-                interrupted=interrupted,
+                interrupted=stop.asked.is_set(),
                 took_s=took_s,
             )
 
 
 async def _prepared(
-    place: Workplace, settings: Settings, request: BackfillRequest, opened: Opened, screen: Screen
+    place: Workplace,
+    request: BackfillRequest,
+    asked: Mapping[str, Sequence[Asked]],
+    opened: Opened,
+    screen: Screen,
+    *,
+    settled: Settled | None = None,
 ) -> list[Filling]:
-    """Each exchange's part, planned."""
+    """Each exchange's part, planned; without ``settled`` nothing is stored on the way."""
     recorder = quiet_recorder()
-    asked = spans_asked(settings, request, opened)
     fillings = {
         name: Filling(name, opened.accesses[name], place, screen, recorder=recorder, supply=request.source)
         for name in asked
     }
     async with asyncio.TaskGroup() as tasks:
         for name, filling in fillings.items():
-            tasks.create_task(filling.prepare(asked[name], write=not request.dry_run))
+            tasks.create_task(filling.prepare(asked[name], settled))
     return list(fillings.values())
 
 
-async def _bring(fillings: Sequence[Filling], landing: Landing, request: BackfillRequest, stop: Stop) -> None:
-    """Fetch and write side by side, until all is there or ``stop`` is asked for; then write what was fetched."""
+async def _fetch(fillings: Sequence[Filling], request: BackfillRequest, settled: Settled, stop: Stop) -> None:
+    """Fetch until all was delivered, or ``stop`` is asked for."""
     random = Random()  # noqa: S311 - jitter, not secrets
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(landing.run())
-        fetching = [tasks.create_task(filling.run(request.concurrency, random)) for filling in fillings]
+        fetching = [tasks.create_task(filling.run(request.concurrency, random, settled)) for filling in fillings]
         stopping = tasks.create_task(stop.asked.wait())
         pending: set[asyncio.Task[object]] = {*fetching}
         while pending and not stopping.done():
@@ -129,17 +139,22 @@ async def _bring(fillings: Sequence[Filling], landing: Landing, request: Backfil
         for task in (*fetching, stopping):
             task.cancel()
         await asyncio.wait({*fetching, stopping})
-        landing.close()
 
 
-async def _conclude(place: Workplace, fillings: Sequence[Filling], *, is_short: bool) -> None:
-    """Write down what is missing still of what is followed; bring gaps and, if there is time, rollups up to date."""
+async def _conclude(place: Workplace, fillings: Sequence[Filling], stop: Stop) -> None:
+    """Write down what is missing still of what is followed; until ``stop``, bring gaps and rollups up to date."""
     followed = await followed_since(place.pool)
     for filling in fillings:
         await filling.list_failures(followed)
-    if not is_short:
-        await place.ledger.reconcile(now(place.clock))
-        await place.refresh_rollups()
+    if stop.asked.is_set():
+        return
+    await place.ledger.reconcile(now(place.clock))
+    async with asyncio.TaskGroup() as tasks:
+        refreshing = tasks.create_task(place.refresh_rollups())
+        stopping = tasks.create_task(stop.asked.wait())
+        await asyncio.wait({refreshing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        refreshing.cancel()
+        stopping.cancel()
 
 
 @asynccontextmanager

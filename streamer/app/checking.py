@@ -29,11 +29,11 @@ from streamer.store.known import require_schema
 from streamer.store.ledger import DatabaseLedger
 from streamer.store.marks import read_marks
 from streamer.store.reader import Reader
-from streamer.store.rollups import Rollups
+from streamer.store.rollups import Rollups, catch_up
 from streamer.store.writer import Writer
 from streamer.symbols.load import load_registry
 from streamer.symbols.registry import Registry
-from streamer.timing.clock import Clock, make_clock, now
+from streamer.timing.clock import Clock, make_clock
 from streamer.timing.server_time import ServerTime
 
 _OF_SHARE = 0.5  # a running service may spend all of its share, and neither sees the other, unless they lease
@@ -132,16 +132,14 @@ class Workplace:
             )
 
     async def refresh_rollups(self) -> None:
-        """Bring the 1h and 1d candles up to what was written, unless another process is at it.
+        """Return when the 1h and 1d candles are up to what was written, by this process or another.
 
         Raises:
             StoreUnavailable: what was not refreshed is remembered by the database.
+
+        Cancelling loses nothing: it is done by whoever comes next.
         """
-        rollups = Rollups(self.pool)
-        while True:
-            report = await rollups.refresh_due(now(self.clock))
-            if report.busy or not report.waiting or not report.refreshed:
-                return
+        await catch_up(Rollups(self.pool), clock=self.clock)
 
     async def _open(self, name: str, session: HttpSession, deliver: Deliver) -> Access:
         adapter = ADAPTERS[name]

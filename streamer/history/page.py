@@ -1,7 +1,7 @@
 """Fetches the candles of one window and keeps those that may be stored: asked for, closed and settled."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from sys import maxsize
@@ -18,6 +18,8 @@ from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.clock import Clock
 from streamer.timing.server_time import ServerTime
+
+Settled = Callable[[], Awaitable[None]]  # returns when all that was delivered before is stored
 
 _SETTLE_MS = 60_000  # exchanges still correct a candle in the seconds after its end; over a minute after, it stays
 

@@ -59,6 +59,7 @@ class Rollups:
         self._forget = query("forget_windows")
         self._take = query("take_windows")
         self._oldest = query("oldest_chunk")
+        self._bounds = query("window_bounds")
         self._swept_to: datetime | None = None
         self._refresh = {Interval.H1: query("refresh_klines_1h"), Interval.D1: query("refresh_klines_1d")}
         self._rebuild = {Interval.H1: query("rebuild_klines_1h"), Interval.D1: query("rebuild_klines_1d")}
@@ -85,6 +86,16 @@ class Rollups:
                         except _Busy:
                             busy = True
             return RefreshReport(refreshed, await connection.fetchval(self._waiting), busy)
+
+    async def waiting(self) -> tuple[int | None, int | None]:
+        """The oldest and the newest window that waits, as numbers that grow; None where none does.
+
+        Raises:
+            StoreUnavailable: nothing is known.
+        """
+        async with self._pool.connection() as connection:
+            [(oldest, newest)] = await connection.fetch(self._bounds)
+        return oldest, newest
 
     async def _work_off(self, connection: Connection, current_time: datetime) -> int:
         [(kind, server_time)] = await connection.fetch(self._state)
@@ -138,14 +149,20 @@ def refresh_ranges(hours: Sequence[Range], interval: Interval, end: datetime) ->
 
 
 async def catch_up(rollups: Rollups, *, clock: Clock) -> None:
-    """Refresh until nothing waits: for a verb that ends, where no task goes on.
+    """Return when all that waits now is refreshed, by whomever: for a verb that ends, where no task goes on.
+
+    A refresher that is killed may be at work in the database still, and forgets no window: so a busy one is waited for.
 
     Raises:
         StoreUnavailable: the windows remain.
+
+    Cancelling leaves the windows, which are refreshed again.
     """
+    _, newest = await rollups.waiting()
     while True:
         report = await rollups.refresh_due(now(clock))
-        if not (report.waiting or report.busy):
+        oldest, _ = await rollups.waiting()
+        if not report.busy and (oldest is None or newest is None or oldest > newest):
             return
         if report.busy:
             await clock.sleep(_BUSY_PAUSE_S / clock.real_seconds(1.0))
