@@ -150,6 +150,8 @@ class RestClient:
             self._tally(limiter.pool, throttled=1)
             say = self._recorder.limits.banned if isinstance(fault, Banned) else self._recorder.limits.throttled
             say(pool, pause_s, str(fault))
+            if isinstance(fault, Banned) and self._leasing is not None:
+                self._leasing.tell()
         elif passage.probe and limiter.state is BreakerState.CLOSED:
             self._recorder.limits.relented(pool)
 

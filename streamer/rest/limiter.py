@@ -18,13 +18,18 @@ from streamer.protocol.adapter import Pool
 from streamer.protocol.ports import Claim
 from streamer.rest.breaker import Breaker, BreakerState
 from streamer.rest.counted import CountedWeight
+from streamer.rest.demand import Demand
 from streamer.rest.priority import Priority
 from streamer.timing.clock import Clock
 from streamer.timing.server_time import ServerTime
 
 _RESERVE = 0.04  # of the budget: some fifty requests a minute on Binance; a long backfill still has 95% and more
+_LEASED_RESERVE = 0.01  # of a lease: others' live requests have leases of their own, and who fills ours has few
 _LENT_S = 1.0  # how long a live request may wait for what history borrowed
 _HISTORY_IN_FLIGHT = 16  # two hundred a second at 80 ms; more would fill the connections that live requests need
+_UNLEASED = (
+    100  # one in so many of the total needs no lease; twice as much is never leased, where it is a whole request
+)
 _LEAST_WAIT_S = 0.001  # so that rounding never turns a wait into a busy loop
 
 
@@ -53,8 +58,8 @@ class PoolLimiter:
     ) -> None:
         self.pool = pool
         self.total = max(1, int(pool.limit * share))  # what this process may spend if it is alone
-        self._budget = self.total
-        self._busy = False
+        self._granted, self._granted_until_at = self.total, inf
+        self._demand = Demand(pool.window_s)
         self._clock = clock
         self._counted = CountedWeight(pool, clock=clock, server_time=server_time)
         self._breaker = Breaker(random or Random())  # noqa: S311 - jitter, not secrets
@@ -71,23 +76,32 @@ class PoolLimiter:
     @property
     def budget(self) -> int:
         """The weight of a window that we may spend now."""
-        return self._budget
+        return self._granted if self._clock.monotonic() < self._granted_until_at else max(1, self.total // _UNLEASED)
 
-    def grant(self, budget: int) -> None:
-        """Spend no more than ``budget`` of a window from now on; at zero nothing leaves."""
-        self._budget = budget
+    def grant(self, budget: int, until_at: float = inf) -> None:
+        """Spend no more than ``budget`` of a window from now on; at zero nothing leaves.
+
+        From the monotonic ``until_at`` on a hundredth may be spent, or one request: enough to read lists.
+        """
+        self._granted, self._granted_until_at = budget, until_at
         self._wake_first()
 
     def claim(self, in_flight_s: float) -> Claim:
         """What to claim of a budget that others share, where an answer may take so long."""
-        busy, self._busy = self._busy or self._first() is not None, False
+        now_at, ours = self._clock.monotonic(), self._counted.used().ours
+        self._demand.spent(ours, now_at)
         return Claim(
             pool=self.pool.name,
             total=self.total,
-            held=max(self._budget, self._counted.used().ours),
-            busy=busy,
+            held=max(self.budget, ours),
+            needed=self._demand.needs(self.total, now_at),
             counts_s=self.pool.window_s + in_flight_s,
+            banned_s=self._breaker.banned_s(now_at),
         )
+
+    def hear_ban(self, seconds: float) -> float | None:
+        """Obey a ban that another process on this address met. Returns as :meth:`judge`."""
+        return self._breaker.hear(self._clock.monotonic(), seconds)
 
     @asynccontextmanager
     async def spend(self, weight: int, priority: Priority = Priority.LIVE) -> AsyncIterator[Passage]:
@@ -96,7 +110,6 @@ class PoolLimiter:
         Weight above the whole budget goes when nothing of ours is counted any more. Cancelling while waiting gives the
         turn to the next; inside the block the weight stays spent.
         """
-        self._busy = True
         await self._turn(_Waiting(weight, priority))  # from here to the block nothing is awaited
         history = priority is Priority.HISTORY
         self._counted.leave(weight, priority)
@@ -169,20 +182,22 @@ class PoolLimiter:
     def _ready_at(self, me: _Waiting) -> float | None:
         """None when ``me`` may leave now; else when to look again, infinite when only another's end can help."""
         now_at = self._clock.monotonic()
-        barred_until = self._breaker.waits_until(now_at)
+        barred_until = self._breaker.waits_until(now_at, live=me.priority is Priority.LIVE)
         if barred_until is not None:
             return barred_until
         if self._fits(me):
             return None
+        if me.priority is Priority.LIVE or self._history_in_flight < _HISTORY_IN_FLIGHT:
+            self._demand.short(now_at)
         ahead = (0.0, _LENT_S) if me.priority is Priority.HISTORY else (0.0,)
         releases = [at for at in map(self._counted.next_release_at, ahead) if at is not None]
         return max(min(releases, default=inf), now_at + _LEAST_WAIT_S)
 
     def _fits(self, me: _Waiting) -> bool:
-        used = self._counted.used()
-        if used.total == 0 or self._budget == 0:
-            return self._budget > 0
-        within = used.ours == 0 if me.weight > self._budget else used.ours + me.weight <= self._budget
+        used, budget = self._counted.used(), self.budget
+        if used.total == 0 or budget == 0:
+            return budget > 0
+        within = used.ours == 0 if me.weight > budget else used.ours + me.weight <= budget
         if not within or used.total + me.weight > self.pool.limit:
             return False
         return me.priority is Priority.LIVE or self._leaves_reserve(me.weight)
@@ -191,9 +206,11 @@ class PoolLimiter:
         """Whether live requests, in a second at most, have what they had of this window, and the reserve at least."""
         if self._history_in_flight >= _HISTORY_IN_FLIGHT:
             return False
-        reserve = max(1, int(self._budget * _RESERVE))
-        if weight + reserve > self._budget:
+        budget = self.budget
+        alone = self._granted_until_at == inf
+        reserve = max(1, int(budget * _RESERVE)) if alone else int(budget * _LEASED_RESERVE)
+        if weight + reserve > budget:
             return True
         soon = self._counted.used_after(_LENT_S)
-        room = min(self._budget, self.pool.limit - soon.others)
+        room = min(budget, self.pool.limit - soon.others)
         return soon.history + max(soon.live, reserve) + weight <= room

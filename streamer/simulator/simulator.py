@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from streamer.domain.errors import StartError
 from streamer.domain.gaps import Span
 from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
-from streamer.simulator.answering import RestSide
+from streamer.simulator.answering import Asked, RestSide
 from streamer.simulator.binance_archive import BinanceArchive
 from streamer.simulator.binance_rest import BinanceRest
 from streamer.simulator.bybit_rest import BybitRest
@@ -88,6 +88,11 @@ class Simulator:
     def answered(self) -> Mapping[tuple[str, str, int], int]:
         """How many REST requests were answered so far, by exchange, last part of the path, and status."""
         return self._rest.answered
+
+    @property
+    def asked(self) -> Sequence[Asked]:
+        """The last REST requests as they came, a few hundred thousand at most."""
+        return self._rest.asked
 
     async def __aenter__(self) -> Self:
         """Listen and begin to publish; ``urls`` is known from here on.

@@ -33,6 +33,11 @@ class LimitRecorder:
             self._show(pool, "open")
             self._log.error("rest_banned", pool=pool, pause_s=round(pause_s, 1), error=cause)
 
+    def ban_heard(self, pool: str, pause_s: float) -> None:
+        """Another process on this address was shut out, and so are we; no exchange told us to slow down."""
+        self._show(pool, "open")
+        self._log.warning("rest_ban_heard", pool=pool, pause_s=round(pause_s, 1))
+
     def probing(self, pool: str) -> None:
         """A ban should be over: one request leaves to find out."""
         self._show(pool, "half_open")
@@ -50,7 +55,7 @@ class LimitRecorder:
         self._alone = False
 
     def budget_unreachable(self, cause: Exception) -> None:
-        """The database that divides the limits is away; a lease that ends is gone on with by half. Said once."""
+        """The database that divides the limits is away; a lease that ends is not renewed. Said once."""
         if not self._alone:
             self._log.warning("rest_budget_unreachable", error=cause)
         self._alone = True
