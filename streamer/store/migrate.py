@@ -11,6 +11,7 @@ import asyncpg
 from streamer.domain.errors import StoreError
 from streamer.store.kinds import Kind, Versions, find_kind, read_versions
 from streamer.store.pool import Connection, Pool
+from streamer.store.pooling import is_pooled
 from streamer.store.roles import OWNER, become_owner, prepare_owner
 from streamer.store.statements import Migration, migrations, query
 
@@ -94,14 +95,7 @@ def _refuse_old_server(pool: Pool, connection: Connection) -> None:
 
 
 async def _refuse_pooler(pool: Pool, one: Connection, other: Connection) -> None:
-    """In a transaction-mode pooler a word left in one session is found in another, or lost while that one is busy."""
-    await one.execute(query("probe_write"))
-    async with other.transaction():
-        strayed = await other.fetchval(query("probe_read"))
-        if not strayed:
-            async with one.transaction():
-                strayed = not await one.fetchval(query("probe_read"))
-    if strayed:
+    if await is_pooled(one, other):
         raise StoreError(
             f"{pool.where} is behind a pooler in transaction mode: give the URL of the server, or session mode"
         )
