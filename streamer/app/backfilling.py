@@ -15,6 +15,7 @@ from streamer.app.checking import Opened, Workplace
 from streamer.app.database import database_of
 from streamer.app.filling import Filled, Filling, Screen
 from streamer.app.listing import quiet_recorder
+from streamer.app.retaining import refuse_expired
 from streamer.app.service import mark_of
 from streamer.app.signals import Stop
 from streamer.domain.errors import HistoryError
@@ -28,7 +29,6 @@ from streamer.store.contract import Written
 from streamer.store.embedded import has_database
 from streamer.store.instruments import Instruments
 from streamer.store.known import followed_since, has_schema, require_schema
-from streamer.store.writer import Writer
 from streamer.timing.clock import make_clock, now
 
 _WHOLE_SHARE = 1.0  # of what the settings allow: by default half of the limit, and the other half is a service's
@@ -75,7 +75,7 @@ async def backfill(
                 fillings = await _prepared(place, settings, request, opened, screen)
                 return BackfillReport(filled=[one.outcome() for one in fillings], unreachable=opened.unreachable)
         landing = Landing(
-            Writer(place.pool, place.clock),
+            place.writer,
             clock=place.clock,
             recorder=quiet_recorder(),
             random=Random(),  # noqa: S311 - jitter, not secrets
@@ -105,6 +105,9 @@ async def _prepared(
     """Each exchange's part, planned."""
     recorder = quiet_recorder()
     asked = spans_asked(settings, request, opened)
+    bound = await place.kept_from()
+    for one in (one for series in asked.values() for one in series):
+        refuse_expired(one.since, bound, "ask for less, or raise it")
     fillings = {
         name: Filling(name, opened.accesses[name], place, screen, recorder=recorder, supply=request.source)
         for name in asked
