@@ -15,6 +15,7 @@ from streamer.app.checking import Opened, Workplace
 from streamer.app.database import database_of
 from streamer.app.filling import Filled, Filling, Screen
 from streamer.app.listing import quiet_recorder
+from streamer.app.retaining import refuse_expired
 from streamer.app.service import mark_of
 from streamer.app.signals import Stop
 from streamer.domain.errors import HistoryError
@@ -30,7 +31,6 @@ from streamer.store.contract import Written
 from streamer.store.embedded import has_database
 from streamer.store.instruments import Instruments
 from streamer.store.known import followed_since, has_schema, require_schema
-from streamer.store.writer import Writer
 from streamer.timing.clock import make_clock, now
 
 _WHOLE_SHARE = 1.0  # of what the settings allow: by default half of the limit, and the other half is a service's
@@ -74,16 +74,17 @@ async def backfill(
     async with _workplace(settings, create=not request.dry_run) as place:
         if request.dry_run:
             async with place.exchanges(names, keep_nothing) as opened:
-                fillings = await _prepared(place, request, spans_asked(settings, request, opened), opened, screen)
+                asked = await _kept_spans(place, settings, request, opened)
+                fillings = await _prepared(place, request, asked, opened, screen)
                 return BackfillReport(filled=[one.outcome() for one in fillings], unreachable=opened.unreachable)
         landing = Landing(
-            Writer(place.pool, place.clock),
+            place.writer,
             clock=place.clock,
             recorder=quiet_recorder(),
             random=Random(),  # noqa: S311 - jitter, not secrets
         )
         async with place.exchanges(names, landing.put) as opened:
-            asked = spans_asked(settings, request, opened)
+            asked = await _kept_spans(place, settings, request, opened)
             for name, access in opened.accesses.items():
                 await Instruments(place.pool).save_instruments(name, access.registry.instruments)
             async with asyncio.TaskGroup() as tasks:
@@ -103,6 +104,17 @@ async def backfill(
                 interrupted=stop.asked.is_set(),
                 took_s=took_s,
             )
+
+
+async def _kept_spans(
+    place: Workplace, settings: Settings, request: BackfillRequest, opened: Opened
+) -> Mapping[str, Sequence[Asked]]:
+    """What is asked for of each exchange; refused where it begins before what is kept."""
+    asked = spans_asked(settings, request, opened)
+    bound = await place.kept_from()
+    for one in (one for series in asked.values() for one in series):
+        refuse_expired(one.since, bound, "ask for less, or raise it")
+    return asked
 
 
 async def _prepared(

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 
 from streamer.app.database import Database, database_of
@@ -29,11 +30,12 @@ from streamer.store.known import require_schema
 from streamer.store.ledger import DatabaseLedger
 from streamer.store.marks import read_marks
 from streamer.store.reader import Reader
+from streamer.store.retention import KeptSink, kept_from, read_kept_from
 from streamer.store.rollups import Rollups, catch_up
 from streamer.store.writer import Writer
 from streamer.symbols.load import load_registry
 from streamer.symbols.registry import Registry
-from streamer.timing.clock import Clock, make_clock
+from streamer.timing.clock import Clock, make_clock, now
 from streamer.timing.server_time import ServerTime
 
 _OF_SHARE = 0.5  # a running service may spend all of its share, and neither sees the other, unless they lease
@@ -84,7 +86,7 @@ class Workplace:
             self.pool = database.pool
             self.reader = Reader(database.pool)
             self.ledger = DatabaseLedger(database.pool)
-            self._writer = Writer(database.pool, self.clock)
+            self.writer = KeptSink(Writer(database.pool, self.clock), database.pool, self.clock)
         self._settings = settings
         self._recorder = quiet_recorder()
         self._leasing: Leasing | None = None
@@ -95,9 +97,21 @@ class Workplace:
         Raises:
             StoreUnavailable: write it again.
         """
-        report = await self._writer.write(deliveries)
+        report = await self.writer.write(deliveries)
         for rejection in report.rejected:
             self._recorder.candle_rejected(rejection.delivery.candle.series, rejection.reason)
+
+    async def kept_from(self) -> datetime | None:
+        """From when on candles are kept, by the database and by the settings that a service will bring it; None: all.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        moment = now(self.clock)
+        bounds = [kept_from(self._settings.storage.retention, moment)]
+        if self.has_store:
+            bounds.append(await read_kept_from(self.pool, moment))
+        return max((bound for bound in bounds if bound is not None), default=None)
 
     @asynccontextmanager
     async def exchanges(self, names: Sequence[str], deliver: Deliver) -> AsyncIterator[Opened]:

@@ -23,7 +23,9 @@ from streamer.store.marks import Mark, read_marks, set_mark
 from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
 from streamer.store.pool import Pool, PoolOptions
 from streamer.store.reader import Reader
+from streamer.store.retention import KeptSink
 from streamer.store.rollups import RefreshReport, Rollups, catch_up, keep_fresh
+from streamer.store.storage import settle_storage
 from streamer.store.writer import Writer
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.backoff import Backoff
@@ -56,7 +58,7 @@ class Database:
         else:
             Pool(PoolOptions(url=settings.database_url))
         self._pool: Pool | None = None
-        self._writer: Writer | None = None
+        self._writer: KeptSink | None = None
         self._ledger: Ledger | None = None
 
     async def open(self) -> None:
@@ -107,18 +109,33 @@ class Database:
 
     async def migrate(self) -> MigrationReport:
         """Apply what is missing of the schema; raises what the store's ``migrate`` raises."""
+        return await migrate(self.pool, self._options())
+
+    async def settle_storage(self) -> tuple[str, ...]:
+        """Make the migrated database keep candles as the settings say now; a sentence for each change.
+
+        Raises:
+            StoreError: as the store's ``settle_storage``.
+        """
+        return await settle_storage(self.pool, self._options(), self._clock)
+
+    def _options(self) -> MigrationOptions:
         storage = self._settings.storage
-        options = MigrationOptions(chunk_interval=storage.chunk_interval, compress_after=storage.compress_after)
-        return await migrate(self.pool, options)
+        return MigrationOptions(
+            chunk_interval=storage.chunk_interval, compress_after=storage.compress_after, retention=storage.retention
+        )
 
     async def bring_up(self, mark: Mark | None) -> None:
-        """Wait for the database, migrate it and check that it holds the kind of candles that are to come.
+        """Wait for the database, migrate it, settle how it keeps candles, and check what kind of candles are there.
 
         Raises:
             ConfigurationError: invented and real candles would share a table.
             StoreError: the database cannot be used: too old, too new, behind a pooler.
         """
         await self.patiently(lambda _: self.prepare(mark))
+        if self._settings.migrate:
+            for line in await self.patiently(lambda _: self.settle_storage()):
+                self._recorder.noted(line)
         self.ready.set()
 
     async def prepare(self, mark: Mark | None) -> None:
@@ -152,7 +169,7 @@ class Database:
     async def write(self, batch: Sequence[Delivery]) -> WriteReport:
         """Write a batch, as the store's writer does."""
         if self._writer is None:
-            self._writer = Writer(self.pool, self._clock)  # which reads its statements
+            self._writer = KeptSink(Writer(self.pool, self._clock), self.pool, self._clock)  # it reads its statements
         return await self._writer.write(batch)
 
     async def newest(self, series: Sequence[Series], ended_by: datetime) -> Mapping[Series, datetime]:

@@ -21,10 +21,11 @@ _LOCK_PATIENCE_S = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationOptions:
-    """What the schema is made with, where TimescaleDB is; later runs do not change it."""
+    """How candles are kept: what the schema is made with where TimescaleDB is, and what ``storage`` changes later."""
 
     chunk_interval: timedelta = timedelta(days=7)
     compress_after: timedelta = timedelta(days=14)
+    retention: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ first, in steps, outside a transaction, and forgotten only afterwards. Nothing f
 refreshed: the views read it from ``klines`` themselves, and writes there note nothing. Hours that come to lie before
 it are swept, lest a later window hides them where the policies lag. Plain PostgreSQL: the noted hours and their days
 are built anew, in the transaction that forgets them. Either way one refresher works at a time, and a crash at any
-moment leaves the windows for the next one.
+moment leaves the windows for the next one. Where candles may be dropped nothing is built anew: bars outlive them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +19,7 @@ import asyncpg
 from streamer.domain.interval import Interval
 from streamer.store.kinds import Kind
 from streamer.store.pool import Connection, Pool
+from streamer.store.retention import not_before
 from streamer.store.rows import Hours, join_hours
 from streamer.store.statements import query
 from streamer.timing.backoff import Backoff
@@ -60,6 +61,7 @@ class Rollups:
         self._take = query("take_windows")
         self._oldest = query("oldest_chunk")
         self._bounds = query("window_bounds")
+        self._refreshable_from = query("refreshable_from")
         self._swept_to: datetime | None = None
         self._refresh = {Interval.H1: query("refresh_klines_1h"), Interval.D1: query("refresh_klines_1d")}
         self._rebuild = {Interval.H1: query("rebuild_klines_1h"), Interval.D1: query("rebuild_klines_1d")}
@@ -100,9 +102,10 @@ class Rollups:
     async def _work_off(self, connection: Connection, current_time: datetime) -> int:
         [(kind, server_time)] = await connection.fetch(self._state)
         end = settled_before(max(current_time, server_time))
+        bound = await connection.fetchval(self._refreshable_from, current_time)
         if kind != Kind.TIMESCALEDB:
             self._swept_to = end
-            return await self._rebuild_oldest(connection)
+            return await self._rebuild_oldest(connection, bound)
         windows = await connection.fetch(self._list, _MOST_REFRESHED)
         ranges = [(first_hour, last_hour) for _, first_hour, last_hour in windows]
         swept_to = self._swept_to or await connection.fetchval(self._oldest) or end
@@ -111,7 +114,7 @@ class Rollups:
         async with self._pool.connection_alone(command_timeout_s=_PATIENCE_S) as worker:
             try:
                 for interval, statement in self._refresh.items():
-                    for since, until in refresh_ranges(ranges, interval, end):
+                    for since, until in refresh_ranges(list(not_before(ranges, bound)), interval, end):
                         await worker.execute(statement, since, until)
             except asyncpg.LockNotAvailableError:
                 raise _Busy from None
@@ -119,10 +122,11 @@ class Rollups:
         self._swept_to = end
         return len(windows)
 
-    async def _rebuild_oldest(self, connection: Connection) -> int:
+    async def _rebuild_oldest(self, connection: Connection, bound: datetime | None) -> int:
         taken = [Hours(*window) for window in await connection.fetch(self._take, _MOST_REBUILT)]
+        kept = [run._replace(first=first) for run in taken for first, _ in not_before([run[2:]], bound)]
         for interval, statement in self._rebuild.items():
-            runs = (run._replace(first=interval.floor(run.first), last=interval.floor(run.last)) for run in taken)
+            runs = (run._replace(first=interval.floor(run.first), last=interval.floor(run.last)) for run in kept)
             joined = join_hours(runs, interval.duration)
             if joined:
                 await connection.execute(statement, *map(list, zip(*joined, strict=True)))

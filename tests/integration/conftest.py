@@ -12,9 +12,18 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from tests.integration.servers import KINDS, PLAIN, TIMESCALE, Servers, TestDatabase, Unavailable, remove_abandoned
+from tests.integration.servers import (
+    APACHE,
+    KINDS,
+    PLAIN,
+    TIMESCALE,
+    Servers,
+    TestDatabase,
+    Unavailable,
+    remove_abandoned,
+)
 
-_FIXTURES = {"database", "plain_database", "timescale_database"}
+_FIXTURES = {"database", "plain_database", "timescale_database", "apache_database"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -41,6 +50,13 @@ async def database(request: pytest.FixtureRequest, servers: Servers) -> AsyncIte
 
 
 @pytest.fixture
+async def second_database(servers: Servers, database: TestDatabase) -> AsyncIterator[TestDatabase]:
+    """Another empty one beside ``database``, on the same server."""
+    async with _fresh_database(servers, database.kind) as fresh:
+        yield fresh
+
+
+@pytest.fixture
 async def plain_database(servers: Servers) -> AsyncIterator[TestDatabase]:
     """An empty database on plain PostgreSQL."""
     async with _fresh_database(servers, PLAIN) as fresh:
@@ -51,6 +67,13 @@ async def plain_database(servers: Servers) -> AsyncIterator[TestDatabase]:
 async def timescale_database(servers: Servers) -> AsyncIterator[TestDatabase]:
     """An empty database where the extension timescaledb can be created."""
     async with _fresh_database(servers, TIMESCALE) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+async def apache_database(servers: Servers) -> AsyncIterator[TestDatabase]:
+    """An empty database where the extension can be created, but without continuous aggregates."""
+    async with _fresh_database(servers, APACHE) as fresh:
         yield fresh
 
 
