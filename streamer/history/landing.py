@@ -99,15 +99,18 @@ class Landing:
         def before_wait(wait: Wait) -> None:
             self._recorder.database_unreachable(wait)
 
-        return await keep_trying(
-            write_once,
-            retryable=lambda error: isinstance(error, StoreUnavailable),
-            clock=self._clock,
-            backoff=_BACKOFF,
-            random=self._random,
-            before_wait=before_wait,
-            attempts=_ATTEMPTS,
-        )
+        try:
+            return await keep_trying(
+                write_once,
+                retryable=lambda error: isinstance(error, StoreUnavailable),
+                clock=self._clock,
+                backoff=_BACKOFF,
+                random=self._random,
+                before_wait=before_wait,
+                attempts=_ATTEMPTS,
+            )
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"{error}; what is stored stays, and the next run brings the rest") from error
 
     def _settle(self, report: WriteReport) -> None:
         self._recorder.database_reachable()

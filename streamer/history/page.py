@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from sys import maxsize
 from typing import NamedTuple
@@ -83,7 +83,8 @@ class PageFetcher:
         rest = self._adapter.markets[chosen.instrument.market].rest
         asked = (chosen.instrument, chosen.interval, *window, self._server_time.now_ms())
         also = None if rest.also is None else rest.also(*asked)
-        return [rest.candles(*asked), *(() if also is None else (also,))]
+        ways = (rest.candles(*asked), *(() if also is None else (also,)))
+        return [replace(way, pool=self._client.known(way.pool)) for way in ways]
 
     def has_one_way(self, chosen: Chosen) -> bool:
         """Whether every candle of the market comes out of one pool."""

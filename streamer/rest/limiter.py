@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from random import Random
 
@@ -20,6 +20,7 @@ from streamer.rest.breaker import Breaker, BreakerState
 from streamer.rest.counted import CountedWeight
 from streamer.rest.demand import Demand
 from streamer.rest.priority import Priority
+from streamer.rest.restraint import Restraint
 from streamer.timing.clock import Clock
 from streamer.timing.server_time import ServerTime
 
@@ -60,9 +61,12 @@ class PoolLimiter:
         self.total = max(1, int(pool.limit * share))  # what this process may spend if it is alone
         self._granted, self._granted_until_at = self.total, inf
         self._demand = Demand(pool.window_s)
+        self._share = share
         self._clock = clock
         self._counted = CountedWeight(pool, clock=clock, server_time=server_time)
-        self._breaker = Breaker(random or Random())  # noqa: S311 - jitter, not secrets
+        random = random or Random()  # noqa: S311 - jitter, not secrets
+        self._breaker = Breaker(random)
+        self._restraint = Restraint(random)
         self._waiting: dict[Priority, OrderedDict[_Waiting, None]] = {
             priority: OrderedDict() for priority in (Priority.LIVE, Priority.HISTORY)
         }
@@ -75,8 +79,19 @@ class PoolLimiter:
 
     @property
     def budget(self) -> int:
-        """The weight of a window that we may spend now."""
+        """The weight of a window that we may spend now: less than was granted for a while after a refusal."""
+        return max(min(1, self._allowance), int(self._allowance * self.part))
+
+    @property
+    def _allowance(self) -> int:
+        """What was granted, while that lasts."""
         return self._granted if self._clock.monotonic() < self._granted_until_at else max(1, self.total // _UNLEASED)
+
+    @property
+    def part(self) -> float:
+        """The part of what was granted that is spent; 1 unless the exchange told us of late to slow down."""
+        self._restraint.ease(self._clock.monotonic())
+        return self._restraint.part
 
     def grant(self, budget: int, until_at: float = inf) -> None:
         """Spend no more than ``budget`` of a window from now on; at zero nothing leaves.
@@ -86,6 +101,13 @@ class PoolLimiter:
         self._granted, self._granted_until_at = budget, until_at
         self._wake_first()
 
+    def restate(self, limit: int) -> None:
+        """Go by another limit from now on. A lease rises only with the next one, because others may not know yet."""
+        whole = self._granted == self.total
+        self.pool = replace(self.pool, limit=limit)
+        self.total = max(1, int(limit * self._share))
+        self.grant(self.total if whole else min(self._granted, self.total), self._granted_until_at)
+
     def claim(self, in_flight_s: float) -> Claim:
         """What to claim of a budget that others share, where an answer may take so long."""
         now_at, ours = self._clock.monotonic(), self._counted.used().ours
@@ -93,7 +115,7 @@ class PoolLimiter:
         return Claim(
             pool=self.pool.name,
             total=self.total,
-            held=max(self.budget, ours),
+            held=max(self._allowance, ours),
             needed=self._demand.needs(self.total, now_at),
             counts_s=self.pool.window_s + in_flight_s,
             banned_s=self._breaker.banned_s(now_at),
@@ -131,15 +153,22 @@ class PoolLimiter:
             The seconds for which nothing leaves from now on; None when nothing changed, or was known already.
         """
         now_at = self._clock.monotonic()
-        if isinstance(fault, Banned):
-            return self._breaker.ban(now_at, fault.retry_after_s, stated=fault.stated)
         if isinstance(fault, Throttled):
-            paused = self._breaker.waits_until(now_at) not in (None, inf)
-            self.pause(fault.retry_after_s)
-            return None if paused else fault.retry_after_s
+            pause_s = self._bar(fault, now_at)
+            barred_until = self._breaker.waits_until(now_at)
+            calm_from_at = now_at if barred_until in (None, inf) else barred_until
+            self._restraint.refuse(now_at, passage.left_at, calm_from_at)
+            return pause_s
         if passage.probe and (fault is None or isinstance(fault, Refused)):
             self._breaker.probed(now_at, relented=True)
         return None
+
+    def _bar(self, fault: Throttled, now_at: float) -> float | None:
+        if isinstance(fault, Banned):
+            return self._breaker.ban(now_at, fault.retry_after_s, stated=fault.stated)
+        paused = self._breaker.waits_until(now_at) not in (None, inf)
+        self.pause(fault.retry_after_s)
+        return None if paused else fault.retry_after_s
 
     def observe_used(self, used: int, left_at: float) -> None:
         """Take the exchange's own count from the answer to a request that left at the monotonic ``left_at``."""
@@ -191,7 +220,7 @@ class PoolLimiter:
             self._demand.short(now_at)
         ahead = (0.0, _LENT_S) if me.priority is Priority.HISTORY else (0.0,)
         releases = [at for at in map(self._counted.next_release_at, ahead) if at is not None]
-        return max(min(releases, default=inf), now_at + _LEAST_WAIT_S)
+        return max(min(*releases, self._restraint.next_step_at, inf), now_at + _LEAST_WAIT_S)
 
     def _fits(self, me: _Waiting) -> bool:
         used, budget = self._counted.used(), self.budget

@@ -59,7 +59,9 @@ class RestServer:
         self._plan = stage.plan
         self._options = stage.options
         self._clock = stage.clock
-        self._limits: defaultdict[str, RestLimits] = defaultdict(RestLimits)  # each address has its own
+        self._limits: defaultdict[str, RestLimits] = defaultdict(  # each address has its own
+            lambda: RestLimits(stage.options.weights)
+        )
         self._runner: web.AppRunner | None = None
         self.answered: Counter[tuple[str, str, int]] = Counter()  # by exchange, last part of the path, status
         self.asked: deque[Asked] = deque(maxlen=_REMEMBERED)

@@ -67,7 +67,11 @@ class Simulator:
         self._stage = stage
         self._ws = WsServer(self._streams, self._tape.catalogue, peers, stage)
         shown = FaultyTape(self._tape, plan)
-        sides: dict[str, RestSide] = {"binance": BinanceRest(shown), "bybit": BybitRest(shown), "okx": OkxRest(shown)}
+        sides: dict[str, RestSide] = {
+            "binance": BinanceRest(shown, options.weights),
+            "bybit": BybitRest(shown),
+            "okx": OkxRest(shown),
+        }
         self._rest = RestServer(sides, BinanceArchive(self._tape, plan), stage)
         self.urls: Urls = {}
         self.archive_urls: Mapping[str, str] = {}

@@ -94,6 +94,7 @@ class Metrics:
         self.rest_breaker = gauge(
             "rest_breaker", "1 for the state of the pool: closed, open (banned) or half open.", "pool", "state"
         )
+        self.rest_budget = gauge("rest_budget_ratio", "Part of the pool's budget that is spent.", "pool")
         self.clock_offset = gauge("clock_offset_seconds", "The exchange's time less ours.", "exchange")
         self.loop_lag = gauge("loop_lag_seconds", "How late the event loop wakes.")
         gauge("build_info", "The version that runs.", "version").labels(__version__).set(1)
