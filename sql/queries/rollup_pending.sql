@@ -1,2 +1,2 @@
--- How many windows wait.
-select count(*) from rollup_windows;
+-- How many windows wait: runs of hours of one series.
+select coalesce(sum(cardinality(symbols)), 0) from rollup_windows;

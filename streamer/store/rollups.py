@@ -27,8 +27,8 @@ from streamer.timing.clock import Clock, now
 from streamer.timing.retry import Health, Wait, keep_trying
 
 _STEP = timedelta(days=7)
-_MOST_REFRESHED = 10_000  # windows per round: neighbours are refreshed together
-_MOST_REBUILT = 500  # windows per transaction
+_MOST_REFRESHED = 10_000  # notes per round: neighbours are refreshed together
+_MOST_REBUILT = 500  # windows per transaction; more where one note has more
 _BUSY_PAUSE_S = 0.1
 _PATIENCE_S = 3_600.0  # for one step over very many series
 
@@ -37,7 +37,10 @@ Range = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class RefreshReport:
-    """How many windows were worked off, and how many wait; ``busy`` when another refresher was in the way."""
+    """How many windows, each a run of hours of one series, were worked off, and how many wait.
+
+    ``busy`` when another refresher was in the way.
+    """
 
     refreshed: int
     waiting: int
@@ -107,7 +110,7 @@ class Rollups:
             self._swept_to = end
             return await self._rebuild_oldest(connection, bound)
         windows = await connection.fetch(self._list, _MOST_REFRESHED)
-        ranges = [(first_hour, last_hour) for _, first_hour, last_hour in windows]
+        ranges = [(first_hour, last_hour) for _, first_hour, last_hour, _ in windows]
         swept_to = self._swept_to or await connection.fetchval(self._oldest) or end
         if swept_to < end:
             ranges.append((swept_to, end - Interval.H1.duration))
@@ -118,9 +121,9 @@ class Rollups:
                         await worker.execute(statement, since, until)
             except asyncpg.LockNotAvailableError:
                 raise _Busy from None
-        await connection.execute(self._forget, [identity for identity, _, _ in windows])
+        await connection.execute(self._forget, [identity for identity, *_ in windows])
         self._swept_to = end
-        return len(windows)
+        return sum(series for *_, series in windows)
 
     async def _rebuild_oldest(self, connection: Connection, bound: datetime | None) -> int:
         taken = [Hours(*window) for window in await connection.fetch(self._take, _MOST_REBUILT)]

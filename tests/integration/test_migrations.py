@@ -80,6 +80,7 @@ async def test_a_later_run_keeps_to_the_kind(timescale_database: TestDatabase) -
     await connection.execute("delete from schema_migrations where number >= 4")
     await connection.execute("drop view completeness; drop table followed, gaps, breaks, kline_revisions, rest_leases")
     await connection.execute("drop materialized view klines_1d; drop materialized view klines_1h")
+    await connection.execute("alter table rollup_windows add column symbol text, drop column symbols")
     await connection.close()
     second = await migrate_at(timescale_database.url)
     assert (first.kind, second.kind) == (Kind.TIMESCALEDB, Kind.POSTGRESQL)
@@ -97,6 +98,22 @@ async def test_a_half_finished_migration_is_taken_up(timescale_database: TestDat
     await connection.close()
     report = await migrate_at(timescale_database.url)
     assert report.applied == ("0008_refresh_klines_1d", "0009_refresh_policies")
+
+
+async def test_notes_of_a_former_schema_are_worked_off(plain_database: TestDatabase) -> None:
+    """Hours that an older program noted, a row for each series, are built by this one."""
+    async with open_store(plain_database) as store:
+        await store.writer.write([delivery()])
+        await store.connection.execute(
+            """delete from schema_migrations where number = 40;
+               truncate rollup_windows;
+               alter table rollup_windows add column symbol text not null, drop column symbols;
+               insert into rollup_windows (exchange, symbol, first_hour, last_hour)
+               select exchange, symbol, open_time, open_time from klines"""
+        )
+        assert (await migrate(store.pool, OPTIONS)).applied == ("0040_rollup_symbols",)
+        assert (await store.rollups.refresh_due(delivery().received_time)).refreshed == 1
+        assert await store.look("select close from klines_1h") == [(1.5,)]
 
 
 def test_no_policy_runs_beside_the_first_refreshes() -> None:

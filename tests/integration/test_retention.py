@@ -133,9 +133,9 @@ async def test_a_window_of_what_was_dropped_is_forgotten(store: OpenStore) -> No
     await settle(store)
     await drop_expired(store)
     before = await bars(store)
-    note = "insert into rollup_windows (exchange, symbol, first_hour, last_hour) values ('binance', $1, $2, $3)"
+    note = "insert into rollup_windows (exchange, symbols, first_hour, last_hour) values ('binance', $1, $2, $3)"
     await store.writer.write([delivery(SYMBOL, BOUND - 5 * DAY)])
-    await store.look(note, SYMBOL, BOUND - 15 * DAY, BOUND + HOUR)
+    await store.look(note, [SYMBOL], BOUND - 15 * DAY, BOUND + HOUR)
     await catch_up(store.rollups, clock=SystemClock())
     assert await bars(store) == before
     assert await store.look("select count(*) from rollup_windows") == [(0,)]
