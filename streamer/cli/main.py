@@ -14,6 +14,7 @@ from streamer.cli.backfill import backfill
 from streamer.cli.demo import demo
 from streamer.cli.gaps import gaps
 from streamer.cli.migrate import migrate
+from streamer.cli.query import query
 from streamer.cli.run import run
 from streamer.cli.simulate import simulate
 from streamer.cli.sql import sql
@@ -35,7 +36,7 @@ def version() -> None:
     click.echo(__version__)
 
 
-for verb in (run, demo, simulate, migrate, backfill, verify, gaps, symbols, sql):
+for verb in (run, demo, simulate, migrate, backfill, verify, gaps, symbols, query, sql):
     streamer.add_command(verb)
 
 
