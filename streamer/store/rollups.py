@@ -119,7 +119,7 @@ class Rollups:
                 for interval, statement in self._refresh.items():
                     for since, until in refresh_ranges(list(not_before(ranges, bound)), interval, end):
                         await worker.execute(statement, since, until)
-            except asyncpg.LockNotAvailableError:
+            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 raise _Busy from None
         await connection.execute(self._forget, [identity for identity, *_ in windows])
         self._swept_to = end

@@ -43,7 +43,8 @@ async def test_it_fetches_what_is_kept_and_no_more(timescale_database: TestDatab
             async def whole() -> bool:
                 [(count, first, newest)] = await connection.fetch(MINUTES, last)
                 up_to_date = newest is not None and to_ms(newest) > simulator.now_ms() - 4 * MINUTE_MS
-                return up_to_date and count == (newest - first) // timedelta(minutes=1) + 1
+                mark = await connection.fetchval("select complete_to from followed")
+                return up_to_date and count == (newest - first) // timedelta(minutes=1) + 1 and mark > bound
 
             await until(whole, "every minute that is kept is a row")
             await quiet(simulator)
