@@ -12,6 +12,7 @@ from streamer.simulator.simulator import Simulator
 from tests.end_to_end.process import service, until
 from tests.end_to_end.world import MINUTE_MS, Followed, minute_s, rows, sent, simulating, write_settings
 from tests.integration.servers import TestDatabase
+from tests.slow import slow
 
 FUTURES = "binance futures"
 SHARE = 0.05
@@ -62,6 +63,7 @@ async def all_stored(database: TestDatabase, symbols: Sequence[str]) -> bool:
     return all(stored[symbol] == CANDLES for symbol in symbols)
 
 
+@slow
 async def test_two_divide_the_share_and_who_is_left_has_it_whole(plain_database: TestDatabase, tmp_path: Path) -> None:
     """Together they spend no more than the share and nearly all of it; when one is killed, the other does."""
     mine, its = names(0, 300), names(300, 500)
@@ -141,6 +143,7 @@ async def is_whole(simulator: Simulator, database: TestDatabase) -> bool:
     return not sent(simulator, [LIVE]) - {row.key for row in await rows(database.url)}
 
 
+@slow
 async def test_a_backfill_outlasts_a_ban_of_bybit(plain_database: TestDatabase, tmp_path: Path) -> None:
     """Ten minutes at least, in which nothing is asked."""
     symbols, rate = names(0, 160), 60.0
