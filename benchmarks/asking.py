@@ -8,14 +8,13 @@ exchanges' time. Its end ends the process.
 import argparse
 import asyncio
 import json
-import sys
 from typing import Any
 
 from benchmarks.serving import answer as candles
+from benchmarks.serving import serve
 from streamer.simulator.faults import parse_faults
 from streamer.simulator.options import SimulatorOptions
 from streamer.simulator.simulator import Simulator
-from streamer.timing.clock import make_clock
 
 
 def answer(simulator: Simulator, question: dict[str, Any]) -> Any:
@@ -23,15 +22,6 @@ def answer(simulator: Simulator, question: dict[str, Any]) -> Any:
     if "since_ms" in question:
         return [one for one in simulator.asked if one.at_ms >= question["since_ms"]]
     return candles(simulator, question) if "exchange" in question else simulator.now_ms()
-
-
-async def _run(options: SimulatorOptions, rate: float) -> None:
-    lines = asyncio.StreamReader(limit=2**24)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    async with Simulator(options, make_clock(rate)) as simulator:
-        print(json.dumps(simulator.urls), flush=True)
-        while line := await lines.readline():
-            print(json.dumps(answer(simulator, json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":
@@ -42,7 +32,7 @@ if __name__ == "__main__":
     parser.add_argument("--clock-rate", type=float, default=1.0)
     chosen = parser.parse_args()
     asyncio.run(
-        _run(
+        serve(
             SimulatorOptions(
                 symbols=chosen.symbols,
                 latency_s=chosen.latency_s,
@@ -50,5 +40,6 @@ if __name__ == "__main__":
                 forming_every_s=0.0,
             ),
             chosen.clock_rate,
+            answer,
         )
     )

@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import astuple
 from typing import Any
 
@@ -34,7 +35,8 @@ def answer(simulator: Simulator, question: dict[str, Any]) -> Any:
     return [[*place, count] for place, count in simulator.answered.items()]
 
 
-async def _run(options: SimulatorOptions, rate: float) -> None:
+async def serve(options: SimulatorOptions, rate: float, answer: Callable[[Simulator, dict[str, Any]], Any]) -> None:
+    """Play until standard input ends, and answer its questions."""
     lines = asyncio.StreamReader(limit=2**24)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     async with Simulator(options, make_clock(rate)) as simulator:
@@ -51,7 +53,7 @@ if __name__ == "__main__":
     parser.add_argument("--clock-rate", type=float, default=1.0)
     chosen = parser.parse_args()
     asyncio.run(
-        _run(
+        serve(
             SimulatorOptions(
                 symbols=chosen.symbols,
                 latency_s=chosen.latency_s,
@@ -59,5 +61,6 @@ if __name__ == "__main__":
                 forming_every_s=0.0,
             ),
             chosen.clock_rate,
+            answer,
         )
     )
