@@ -158,7 +158,7 @@ async def _workplace(settings: Settings, *, create: bool) -> AsyncIterator[Workp
     async with database_of(settings, clock, quiet_recorder()) as database:
         await database.open_beside(create=create)
         if create:
-            await database.prepare(mark)
+            await database.prepare(mark, reshape=False)  # the rollups are the service's matter
             await require_schema(database.pool)
         is_ready = create or await has_schema(database.pool)
         yield Workplace(settings, database if is_ready else None, clock, _WHOLE_SHARE, Priority.HISTORY)

@@ -132,7 +132,7 @@ class Workplace:
             )
 
     async def refresh_rollups(self) -> None:
-        """Bring the 1h and 1d candles up to what was written, unless another process is at it.
+        """Bring the rollups up to what was written, unless another process is at it.
 
         Raises:
             StoreUnavailable: what was not refreshed is remembered by the database.

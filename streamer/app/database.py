@@ -105,10 +105,17 @@ class Database:
             raise AssertionError("the database is used before it is opened")
         return self._pool
 
-    async def migrate(self) -> MigrationReport:
-        """Apply what is missing of the schema; raises what the store's ``migrate`` raises."""
+    async def migrate(self, *, reshape: bool = True) -> MigrationReport:
+        """Apply what is missing of the schema; raises what the store's ``migrate`` raises.
+
+        Without ``reshape`` the rollups that are there stay, whatever the settings say.
+        """
         storage = self._settings.storage
-        options = MigrationOptions(chunk_interval=storage.chunk_interval, compress_after=storage.compress_after)
+        options = MigrationOptions(
+            chunk_interval=storage.chunk_interval,
+            compress_after=storage.compress_after,
+            rollups=storage.rollups if reshape else None,
+        )
         return await migrate(self.pool, options)
 
     async def bring_up(self, mark: Mark | None) -> None:
@@ -121,14 +128,16 @@ class Database:
         await self.patiently(lambda _: self.prepare(mark))
         self.ready.set()
 
-    async def prepare(self, mark: Mark | None) -> None:
+    async def prepare(self, mark: Mark | None, *, reshape: bool = True) -> None:
         """Migrate, if the settings say so, and check what kind of candles are there: once, without patience.
+
+        ``reshape`` is that of ``migrate``.
 
         Raises:
             ConfigurationError, StoreError: as ``bring_up``. StoreUnavailable: the database is away.
         """
         if self._settings.migrate:
-            report = await self.migrate()
+            report = await self.migrate(reshape=reshape)
             for line in spoken(report):
                 self._recorder.noted(line)
         await self._check_mark(mark)
@@ -179,7 +188,7 @@ class Database:
         return await Reader(self.pool).read_only(statement, most)
 
     async def keep_rollups(self) -> None:
-        """Keep the 1h and 1d candles right until cancelled; what is not done then is done at the next start."""
+        """Keep the rollups right until cancelled; what is not done then is done at the next start."""
         await self.ready.wait()
 
         def refreshed(report: RefreshReport) -> None:
@@ -194,7 +203,7 @@ class Database:
         )
 
     async def refresh_rollups(self) -> None:
-        """Bring the 1h and 1d candles up to date now; raises ``StoreUnavailable``."""
+        """Bring the rollups up to date now; raises ``StoreUnavailable``."""
         await catch_up(Rollups(self.pool), clock=self._clock)
 
     async def patiently(self, operation: Callable[[Health], Awaitable[T]]) -> T:

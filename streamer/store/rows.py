@@ -75,26 +75,31 @@ def rounds_of(batch: Sequence[Delivery]) -> list[list[int]]:
 
 
 def hours_of(rows: Iterable[Row]) -> list[Hours]:
-    """The hours whose rollups these rows change: only 1m candles do. Sorted; runs neither touch nor overlap.
+    """The hours whose rollups these rows change: all candles but those of 1s. Sorted; runs neither touch nor overlap.
 
-    ``rows`` are sorted by key, so that one pass is enough.
+    ``rows`` are sorted by key, so that one pass is enough where no symbol comes in several intervals.
     """
     hours: list[Hours] = []
     hour_of: dict[datetime, datetime] = {}  # of a batch most rows share a minute
     last: Hours | None = None
+    of = ""
+    is_joined = True
     for exchange, symbol, interval, open_time, *_ in rows:
-        if interval != Interval.M1:
+        if interval == Interval.S1:
             continue
         hour = hour_of.get(open_time)
         if hour is None:
             hour = hour_of[open_time] = open_time.replace(minute=0, second=0, microsecond=0)
-        if last is not None and last.symbol == symbol and last.exchange == exchange and hour <= last.last + _HOUR:
-            if hour != last.last:
+        is_same = last is not None and last.symbol == symbol and last.exchange == exchange
+        is_joined = is_joined and (not is_same or interval == of)
+        of = interval
+        if last is not None and is_same and last.first <= hour <= last.last + _HOUR:
+            if hour > last.last:
                 last = hours[-1] = Hours(exchange, symbol, last.first, hour)
         else:
             last = Hours(exchange, symbol, hour, hour)
             hours.append(last)
-    return hours
+    return hours if is_joined else join_hours(hours)
 
 
 def join_hours(runs: Iterable[Hours], step: timedelta = _HOUR) -> list[Hours]:

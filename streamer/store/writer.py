@@ -94,7 +94,7 @@ class Writer:
 
     async def _copy(self, connection: Connection, rows: Sequence[Row]) -> None:
         """One COPY; with what must be noted, which live candles have nothing of, a transaction."""
-        oldest = min((row[3] for row in rows if row[2] == Interval.M1), default=None)
+        oldest = min((row[3] for row in rows if row[2] != Interval.S1), default=None)
         if oldest is None or not await connection.fetchval(self._must_note, oldest, now(self._clock)):
             await self._copy_rows(connection, rows)
             return

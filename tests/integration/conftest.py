@@ -6,7 +6,7 @@ roles are theirs, so shared by all tests.
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.servers import KINDS, PLAIN, TIMESCALE, Servers, TestDatabase, Unavailable, remove_abandoned
 
-_FIXTURES = {"database", "plain_database", "timescale_database"}
+_FIXTURES = {"database", "databases", "plain_database", "timescale_database"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,6 +52,20 @@ async def timescale_database(servers: Servers) -> AsyncIterator[TestDatabase]:
     """An empty database where the extension timescaledb can be created."""
     async with _fresh_database(servers, TIMESCALE) as fresh:
         yield fresh
+
+
+@pytest.fixture
+async def databases(servers: Servers) -> AsyncIterator[list[TestDatabase]]:
+    """An empty database on each kind of server that can be had, all at once."""
+    opened: list[TestDatabase] = []
+    async with AsyncExitStack() as stack:
+        for kind in KINDS:
+            with suppress(Unavailable):
+                servers.get(kind)
+                opened.append(await stack.enter_async_context(_fresh_database(servers, kind)))
+        if not opened:
+            pytest.skip("no kind of database can be had")
+        yield opened
 
 
 @asynccontextmanager

@@ -181,6 +181,7 @@ def test_variables_of_the_tests_are_none_of_ours(sources: Sources) -> None:
         ("storage: {chunk_interval: 7w}", ["storage.chunk_interval", "7w"]),
         ("storage: {chunk_interval: 0d}", ["storage.chunk_interval", "0d"]),
         ("storage: {compress_after: 99999999999d}", ["storage.compress_after", "99999999999d"]),
+        ("storage: {rollups: [1h, 2h]}", ["storage.rollups", "2h", "5m, 15m, 1h, 4h, 1d, 1w"]),
         ("buffer_candles: 10", ["buffer_candles", "1000", "10"]),
         ("shutdown_seconds: 0", ["shutdown_seconds", "0"]),
         ("shutdown_seconds: .nan", ["shutdown_seconds"]),
