@@ -18,7 +18,7 @@ async def temporary_database(installation: Path | None) -> AsyncIterator[str]:
     """
     with reachable_folder() as folder:
         data_dir = folder / "data"
-        server = EmbeddedServer(data_dir, installation, _TIMESCALE if _has_timescale(installation) else None)
+        server = EmbeddedServer(data_dir, installation, _TIMESCALE if has_timescale(installation) else None)
         await server.start()
         try:
             yield server.url
@@ -27,7 +27,8 @@ async def temporary_database(installation: Path | None) -> AsyncIterator[str]:
             await remove_embedded(data_dir)
 
 
-def _has_timescale(installation: Path | None) -> bool:
+def has_timescale(installation: Path | None) -> bool:
+    """Whether this installation of PostgreSQL has the extension."""
     return installation is not None and any(installation.rglob("timescaledb.control"))
 
 

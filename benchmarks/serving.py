@@ -2,7 +2,7 @@
 
 Standard output: one line of JSON with the URLs, then one line per question. Standard input: per line a question in
 JSON: with ``exchange``, ``market``, ``native``, ``first_ms`` and ``last_ms`` the candles of that series; without, how
-many requests for candles were answered, by exchange and status. Its end ends the process.
+many requests were answered, by exchange, last part of the path, and status. Its end ends the process.
 """
 
 import argparse
@@ -19,8 +19,6 @@ from streamer.simulator.options import SimulatorOptions
 from streamer.simulator.simulator import Simulator
 from streamer.timing.clock import make_clock
 
-_CANDLES = frozenset({"klines", "kline", "candles", "history-candles"})
-
 
 def answer(simulator: Simulator, question: dict[str, Any]) -> Any:
     """The open time and nine figures of each candle, or the counts."""
@@ -33,11 +31,7 @@ def answer(simulator: Simulator, question: dict[str, Any]) -> Any:
             Span(question["first_ms"], question["last_ms"]),
         )
         return [astuple(row)[:10] for row in rows]
-    return [
-        [exchange, status, count]
-        for (exchange, path, status), count in simulator.answered.items()
-        if path in _CANDLES or status != 200
-    ]
+    return [[*place, count] for place, count in simulator.answered.items()]
 
 
 async def _run(options: SimulatorOptions, rate: float) -> None:

@@ -25,7 +25,9 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 _TOGETHER = Path(__file__).parent / "end_to_end"
-_APART = frozenset({"test_bad_settings.py", "test_cli.py", "test_demo.py", "test_replay.py"})  # in no hurry
+_APART = frozenset(
+    {"test_bad_settings.py", "test_cli.py", "test_demo.py", "test_doctor_verb.py", "test_replay.py"}
+)  # in no hurry
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,2 +1,2 @@
--- The oldest windows that wait.
-select id, first_hour, last_hour from rollup_windows order by id limit $1;
+-- The oldest notes that wait, and how many series each names.
+select id, first_hour, last_hour, cardinality(symbols) as series from rollup_windows order by id limit $1;

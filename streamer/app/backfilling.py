@@ -15,12 +15,15 @@ from streamer.app.checking import Opened, Workplace
 from streamer.app.database import database_of
 from streamer.app.filling import Filled, Filling, Screen
 from streamer.app.listing import quiet_recorder
+from streamer.app.retaining import refuse_expired
 from streamer.app.service import mark_of
 from streamer.app.signals import Stop
 from streamer.domain.errors import HistoryError
 from streamer.domain.series import Series
 from streamer.history.dividing import Supply
 from streamer.history.landing import Landing
+from streamer.history.page import Settled
+from streamer.history.runs import Asked
 from streamer.history.verify import keep_nothing
 from streamer.rest.priority import Priority
 from streamer.settings.model import Settings
@@ -28,7 +31,6 @@ from streamer.store.contract import Written
 from streamer.store.embedded import has_database
 from streamer.store.instruments import Instruments
 from streamer.store.known import followed_since, has_schema, require_schema
-from streamer.store.writer import Writer
 from streamer.timing.clock import make_clock, now
 
 _WHOLE_SHARE = 1.0  # of what the settings allow: by default half of the limit, and the other half is a service's
@@ -72,55 +74,75 @@ async def backfill(
     async with _workplace(settings, create=not request.dry_run) as place:
         if request.dry_run:
             async with place.exchanges(names, keep_nothing) as opened:
-                fillings = await _prepared(place, settings, request, opened, screen)
+                asked = await _kept_spans(place, settings, request, opened)
+                fillings = await _prepared(place, request, asked, opened, screen)
                 return BackfillReport(filled=[one.outcome() for one in fillings], unreachable=opened.unreachable)
         landing = Landing(
-            Writer(place.pool, place.clock),
+            place.writer,
             clock=place.clock,
             recorder=quiet_recorder(),
             random=Random(),  # noqa: S311 - jitter, not secrets
         )
         async with place.exchanges(names, landing.put) as opened:
-            fillings = await _prepared(place, settings, request, opened, screen)
+            asked = await _kept_spans(place, settings, request, opened)
             for name, access in opened.accesses.items():
                 await Instruments(place.pool).save_instruments(name, access.registry.instruments)
-            began_at = place.clock.monotonic()
-            begun.set()
-            await _bring(fillings, landing, request, stop)
-            took_s, interrupted = place.clock.monotonic() - began_at, stop.asked.is_set()
-            await _conclude(place, fillings, is_short=interrupted)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(landing.run())
+                fillings = await _prepared(place, request, asked, opened, screen, settled=landing.settled)
+                began_at = place.clock.monotonic()
+                begun.set()
+                await _fetch(fillings, request, landing.settled, stop)
+                landing.close()
+            took_s = place.clock.monotonic() - began_at
+            await _conclude(place, fillings, stop)
             return BackfillReport(
                 filled=[one.outcome() for one in fillings],
                 unreachable=opened.unreachable,
                 written=landing.written,
                 rejected=landing.rejected,
-                interrupted=interrupted,
+                interrupted=stop.asked.is_set(),
                 took_s=took_s,
             )
 
 
-async def _prepared(
-    place: Workplace, settings: Settings, request: BackfillRequest, opened: Opened, screen: Screen
-) -> list[Filling]:
-    """Each exchange's part, planned."""
-    recorder = quiet_recorder()
+async def _kept_spans(
+    place: Workplace, settings: Settings, request: BackfillRequest, opened: Opened
+) -> Mapping[str, Sequence[Asked]]:
+    """What is asked for of each exchange; refused where it begins before what is kept."""
     asked = spans_asked(settings, request, opened)
+    bound = await place.kept_from()
+    for one in (one for series in asked.values() for one in series):
+        refuse_expired(one.since, bound, "ask for less, or raise it")
+    return asked
+
+
+async def _prepared(
+    place: Workplace,
+    request: BackfillRequest,
+    asked: Mapping[str, Sequence[Asked]],
+    opened: Opened,
+    screen: Screen,
+    *,
+    settled: Settled | None = None,
+) -> list[Filling]:
+    """Each exchange's part, planned; without ``settled`` nothing is stored on the way."""
+    recorder = quiet_recorder()
     fillings = {
         name: Filling(name, opened.accesses[name], place, screen, recorder=recorder, supply=request.source)
         for name in asked
     }
     async with asyncio.TaskGroup() as tasks:
         for name, filling in fillings.items():
-            tasks.create_task(filling.prepare(asked[name], write=not request.dry_run))
+            tasks.create_task(filling.prepare(asked[name], settled))
     return list(fillings.values())
 
 
-async def _bring(fillings: Sequence[Filling], landing: Landing, request: BackfillRequest, stop: Stop) -> None:
-    """Fetch and write side by side, until all is there or ``stop`` is asked for; then write what was fetched."""
+async def _fetch(fillings: Sequence[Filling], request: BackfillRequest, settled: Settled, stop: Stop) -> None:
+    """Fetch until all was delivered, or ``stop`` is asked for."""
     random = Random()  # noqa: S311 - jitter, not secrets
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(landing.run())
-        fetching = [tasks.create_task(filling.run(request.concurrency, random)) for filling in fillings]
+        fetching = [tasks.create_task(filling.run(request.concurrency, random, settled)) for filling in fillings]
         stopping = tasks.create_task(stop.asked.wait())
         pending: set[asyncio.Task[object]] = {*fetching}
         while pending and not stopping.done():
@@ -129,17 +151,22 @@ async def _bring(fillings: Sequence[Filling], landing: Landing, request: Backfil
         for task in (*fetching, stopping):
             task.cancel()
         await asyncio.wait({*fetching, stopping})
-        landing.close()
 
 
-async def _conclude(place: Workplace, fillings: Sequence[Filling], *, is_short: bool) -> None:
-    """Write down what is missing still of what is followed; bring gaps and, if there is time, rollups up to date."""
+async def _conclude(place: Workplace, fillings: Sequence[Filling], stop: Stop) -> None:
+    """Write down what is missing still of what is followed; until ``stop``, bring gaps and rollups up to date."""
     followed = await followed_since(place.pool)
     for filling in fillings:
         await filling.list_failures(followed)
-    if not is_short:
-        await place.ledger.reconcile(now(place.clock))
-        await place.refresh_rollups()
+    if stop.asked.is_set():
+        return
+    await place.ledger.reconcile(now(place.clock))
+    async with asyncio.TaskGroup() as tasks:
+        refreshing = tasks.create_task(place.refresh_rollups())
+        stopping = tasks.create_task(stop.asked.wait())
+        await asyncio.wait({refreshing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        refreshing.cancel()
+        stopping.cancel()
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 
 from streamer.app.database import Database, database_of
@@ -29,7 +30,8 @@ from streamer.store.known import require_schema
 from streamer.store.ledger import DatabaseLedger
 from streamer.store.marks import read_marks
 from streamer.store.reader import Reader
-from streamer.store.rollups import Rollups
+from streamer.store.retention import KeptSink, kept_from, read_kept_from
+from streamer.store.rollups import Rollups, catch_up
 from streamer.store.writer import Writer
 from streamer.symbols.load import load_registry
 from streamer.symbols.registry import Registry
@@ -84,7 +86,7 @@ class Workplace:
             self.pool = database.pool
             self.reader = Reader(database.pool)
             self.ledger = DatabaseLedger(database.pool)
-            self._writer = Writer(database.pool, self.clock)
+            self.writer = KeptSink(Writer(database.pool, self.clock), database.pool, self.clock)
         self._settings = settings
         self._recorder = quiet_recorder()
         self._leasing: Leasing | None = None
@@ -95,9 +97,21 @@ class Workplace:
         Raises:
             StoreUnavailable: write it again.
         """
-        report = await self._writer.write(deliveries)
+        report = await self.writer.write(deliveries)
         for rejection in report.rejected:
             self._recorder.candle_rejected(rejection.delivery.candle.series, rejection.reason)
+
+    async def kept_from(self) -> datetime | None:
+        """From when on candles are kept, by the database and by the settings that a service will bring it; None: all.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        moment = now(self.clock)
+        bounds = [kept_from(self._settings.storage.retention, moment)]
+        if self.has_store:
+            bounds.append(await read_kept_from(self.pool, moment))
+        return max((bound for bound in bounds if bound is not None), default=None)
 
     @asynccontextmanager
     async def exchanges(self, names: Sequence[str], deliver: Deliver) -> AsyncIterator[Opened]:
@@ -132,16 +146,14 @@ class Workplace:
             )
 
     async def refresh_rollups(self) -> None:
-        """Bring the rollups up to what was written, unless another process is at it.
+        """Return when the rollups are up to what was written, by this process or another.
 
         Raises:
             StoreUnavailable: what was not refreshed is remembered by the database.
+
+        Cancelling loses nothing: it is done by whoever comes next.
         """
-        rollups = Rollups(self.pool)
-        while True:
-            report = await rollups.refresh_due(now(self.clock))
-            if report.busy or not report.waiting or not report.refreshed:
-                return
+        await catch_up(Rollups(self.pool), clock=self.clock)
 
     async def _open(self, name: str, session: HttpSession, deliver: Deliver) -> Access:
         adapter = ADAPTERS[name]

@@ -6,6 +6,7 @@ What is asked here waits for the database as long as it takes; ``ready`` tells w
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from typing import Any, TypeVar
@@ -23,7 +24,9 @@ from streamer.store.marks import Mark, read_marks, set_mark
 from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
 from streamer.store.pool import Pool, PoolOptions
 from streamer.store.reader import Reader
+from streamer.store.retention import KeptSink
 from streamer.store.rollups import RefreshReport, Rollups, catch_up, keep_fresh
+from streamer.store.storage import settle_storage
 from streamer.store.writer import Writer
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.backoff import Backoff
@@ -56,7 +59,7 @@ class Database:
         else:
             Pool(PoolOptions(url=settings.database_url))
         self._pool: Pool | None = None
-        self._writer: Writer | None = None
+        self._writer: KeptSink | None = None
         self._ledger: Ledger | None = None
 
     async def open(self) -> None:
@@ -110,22 +113,37 @@ class Database:
 
         Without ``reshape`` the rollups that are there stay, whatever the settings say.
         """
+        options = self._options()
+        return await migrate(self.pool, options if reshape else replace(options, rollups=None))
+
+    async def settle_storage(self) -> tuple[str, ...]:
+        """Make the migrated database keep candles as the settings say now; a sentence for each change.
+
+        Raises:
+            StoreError: as the store's ``settle_storage``.
+        """
+        return await settle_storage(self.pool, self._options(), self._clock)
+
+    def _options(self) -> MigrationOptions:
         storage = self._settings.storage
-        options = MigrationOptions(
+        return MigrationOptions(
             chunk_interval=storage.chunk_interval,
             compress_after=storage.compress_after,
-            rollups=storage.rollups if reshape else None,
+            retention=storage.retention,
+            rollups=storage.rollups,
         )
-        return await migrate(self.pool, options)
 
     async def bring_up(self, mark: Mark | None) -> None:
-        """Wait for the database, migrate it and check that it holds the kind of candles that are to come.
+        """Wait for the database, migrate it, settle how it keeps candles, and check what kind of candles are there.
 
         Raises:
             ConfigurationError: invented and real candles would share a table.
             StoreError: the database cannot be used: too old, too new, behind a pooler.
         """
         await self.patiently(lambda _: self.prepare(mark))
+        if self._settings.migrate:
+            for line in await self.patiently(lambda _: self.settle_storage()):
+                self._recorder.noted(line)
         self.ready.set()
 
     async def prepare(self, mark: Mark | None, *, reshape: bool = True) -> None:
@@ -161,7 +179,7 @@ class Database:
     async def write(self, batch: Sequence[Delivery]) -> WriteReport:
         """Write a batch, as the store's writer does."""
         if self._writer is None:
-            self._writer = Writer(self.pool, self._clock)  # which reads its statements
+            self._writer = KeptSink(Writer(self.pool, self._clock), self.pool, self._clock)  # it reads its statements
         return await self._writer.write(batch)
 
     async def newest(self, series: Sequence[Series], ended_by: datetime) -> Mapping[Series, datetime]:

@@ -4,16 +4,16 @@ An exchange that cannot be reached is tried again for ever and holds up no other
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
 from streamer.app.database import Database
 from streamer.app.keeping import Keeping
+from streamer.app.preparing import Preparation, Prepared
 from streamer.app.relisting import Relisting, Wanted
 from streamer.domain.candle import Delivery
-from streamer.domain.errors import ConfigurationError, HistoryError
 from streamer.domain.instrument import Instrument, Market
 from streamer.domain.series import Series
 from streamer.feed.supervisor import Feed
@@ -36,17 +36,11 @@ from streamer.store.reader import Reader
 from streamer.symbols.change import Change
 from streamer.symbols.load import load_registry
 from streamer.symbols.registry import Registry
-from streamer.symbols.resolve import Chosen, resolve
-from streamer.symbols.spellings import is_pattern
+from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
-from streamer.timing.backoff import Backoff
 from streamer.timing.clock import Clock
-from streamer.timing.retry import Health, Wait, keep_trying
 from streamer.timing.server_time import ServerTime
 
-_PREPARE_BACKOFF = Backoff(first_s=2.0, cap_s=300.0)
-_Prepared = tuple[Registry, list[Chosen]]
-_WRONG_AGAIN_S = 3_600.0  # a symbol that is unknown now may be listed later
 _LATE_S = 60.0  # closing frames of candles that ended before the start may still arrive for so long
 
 
@@ -70,11 +64,11 @@ class ExchangeService:
 
     def __init__(self, name: str, spellings: Sequence[str], shared: Shared, since: timedelta) -> None:
         self.name = name
-        self._spellings = spellings
         self._shared = shared
         self._since = since
         self._adapter = ADAPTERS[name]
-        self._settings = shared.settings.exchange(name)
+        settings = shared.settings.exchange(name)
+        self._wanted = Wanted(symbols=spellings, exclude=settings.exclude, intervals=settings.intervals)
         self._markets = list(self._adapter.markets)
         self._bases = shared.settings.bases(name)
         self._server_time = ServerTime(shared.clock)
@@ -101,10 +95,16 @@ class ExchangeService:
         self._recheck = Recheck(
             fetcher=self._fetcher, find=self._instrument_of, clock=shared.clock, recorder=shared.recorder
         )
-        self._prepared: asyncio.Future[_Prepared] = asyncio.get_running_loop().create_future()
+        self.preparation = Preparation(
+            self._adapter,
+            self._wanted,
+            client=self._client,
+            poll=self._poll,
+            clock=shared.clock,
+            recorder=shared.recorder,
+            random=shared.random,
+        )
         self._chosen: dict[Series, Chosen] = {}
-        self._lists_are_whole = True
-        self.started = False  # from then on a wrong symbol stops this exchange only
 
     def _make_fetcher(self, deliver: Deliver, priority: Priority = Priority.LIVE) -> PageFetcher:
         return PageFetcher(
@@ -120,58 +120,10 @@ class ExchangeService:
         """Ask REST again about live candles that differ from what it said."""
         self._recheck.contest(contested)
 
-    async def prepare(self) -> None:
-        """Read the exchange's time and lists and find the series to follow; tried until it works.
-
-        Raises:
-            ConfigurationError: the lists are there, and a spelling means nothing or too much.
-        """
-        self._shared.recorder.exchange_starting(self.name)
-        while not self._prepared.done():
-            try:
-                self._prepared.set_result(await self._keep_preparing(self._prepare_once))
-            except ConfigurationError as error:
-                if not self.started:
-                    raise
-                self._shared.recorder.exchange_unreachable(self.name, error)
-                await self._shared.clock.sleep(_WRONG_AGAIN_S)
-
-    async def _prepare_once(self, _: Health) -> _Prepared:
-        """The lists and the series. A market that cannot be read matters only to those who may mean it."""
-        await self._poll.measure()
-        failed: dict[Market, HistoryError] = {}
-        registry = await load_registry(self._client, self._adapter, self._markets, self._shared.recorder, failed)
-        if failed and any(is_pattern(spelling) for spelling in self._spellings):
-            raise next(iter(failed.values()))
-        try:
-            chosen = resolve(registry, self._spellings, self._settings.exclude, self._settings.intervals)
-        except ConfigurationError:
-            if failed:
-                raise next(iter(failed.values())) from None
-            raise
-        for error in failed.values():
-            self._shared.recorder.exchange_unreachable(self.name, error)
-        self._lists_are_whole = not failed
-        return registry, chosen
-
-    async def _keep_preparing(self, prepare_once: Callable[[Health], Awaitable[_Prepared]]) -> _Prepared:
-        def failed(wait: Wait) -> None:
-            self._shared.recorder.exchange_unreachable(self.name, wait.cause)
-
-        return await keep_trying(
-            prepare_once,
-            retryable=lambda error: isinstance(error, HistoryError),
-            clock=self._shared.clock,
-            backoff=_PREPARE_BACKOFF,
-            random=self._shared.random,
-            before_wait=failed,
-        )
-
     async def run(self) -> None:
         """Follow the exchange until cancelled; what the streams still had for us is asked for at the next start."""
-        registry, chosen = await self._prepared
-        shared = self._shared
-        self._chosen = {one.series: one for one in chosen}
+        prepared, shared = await self.preparation.done(), self._shared
+        self._chosen = {one.series: one for one in prepared.chosen}
         started_time = self._server_time.now()
         keeping = Keeping(
             self._adapter,
@@ -194,7 +146,7 @@ class ExchangeService:
         )
         feed = Feed(
             self._adapter,
-            plan_shards(self._adapter, self._ws_bases(), chosen),
+            plan_shards(self._adapter, self._ws_bases(), prepared.chosen),
             connector=make_connector(shared.clock),
             listener=pipeline,
             recorder=shared.recorder,
@@ -206,7 +158,7 @@ class ExchangeService:
             tasks.create_task(self._poll.run())
             tasks.create_task(feed.run())
             tasks.create_task(self._recheck.run())
-            tasks.create_task(self._keep(keeping, feed, registry, started_time))
+            tasks.create_task(self._keep(keeping, feed, prepared, started_time))
             tasks.create_task(self._read_again(keeping))
 
     def _ws_bases(self) -> dict[Market, str]:
@@ -216,15 +168,15 @@ class ExchangeService:
         chosen = self._chosen.get(series)
         return None if chosen is None else chosen.instrument
 
-    async def _keep(self, keeping: Keeping, feed: Feed, registry: Registry, started_time: datetime) -> None:
+    async def _keep(self, keeping: Keeping, feed: Feed, prepared: Prepared, started_time: datetime) -> None:
         """Remember the instruments, then keep each series complete from its mark on.
 
         A series that was never followed begins after its newest stored candle, if a backfill left one, else now.
         """
         database = self._shared.database
         await database.ready.wait()
-        if self._lists_are_whole:
-            await database.save_instruments(self.name, registry.instruments)
+        if prepared.is_whole:
+            await database.save_instruments(self.name, prepared.registry.instruments)
         stored = await database.newest(list(self._chosen), started_time - timedelta(seconds=_LATE_S))
         since = {
             series: stored[series] + series.interval.duration
@@ -256,7 +208,7 @@ class ExchangeService:
 
         relisting = Relisting(
             exchange=self.name,
-            wanted=Wanted(symbols=self._spellings, exclude=self._settings.exclude, intervals=self._settings.intervals),
+            wanted=self._wanted,
             every_s=every.total_seconds(),
             read=read,
             changed=changed,

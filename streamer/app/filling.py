@@ -19,6 +19,8 @@ from streamer.history.archive_report import ArchiveReport
 from streamer.history.asking import next_pause_s
 from streamer.history.backfill import Backfill, BackfillOptions, Headway, Report
 from streamer.history.dividing import Division, Supply, divide
+from streamer.history.opening import Opened
+from streamer.history.page import Settled
 from streamer.history.plan import Plan, after, make_plan
 from streamer.history.planning import Findings, Planner, note_absent
 from streamer.history.runs import Asked
@@ -50,7 +52,8 @@ class Screen(Protocol):
 class Filled:
     """What became of one exchange: its plan, each series that lacked anything, and how long it took.
 
-    ``asked`` is how many series were meant, those that lacked nothing included. ``plan`` is REST's part and ``seconds``
+    ``asked`` is how many series were meant, those that lacked nothing included. ``opened`` is how many candles were
+    settled on the way to the plan, one way or the other. ``plan`` is REST's part and ``seconds``
     its time as it was seen before; ``division`` has the files that were meant, ``files`` and ``file_bytes`` are those
     used, ``archives`` say what they left. ``pools`` is what was spent of each limit, the reading of lists included.
     """
@@ -61,6 +64,7 @@ class Filled:
     plan: Plan
     division: Division
     seconds: float
+    opened: int
     reports: Sequence[Report]
     archives: Sequence[ArchiveReport] = ()
     files: int = 0
@@ -72,7 +76,7 @@ class Filled:
     @property
     def missing(self) -> int:
         """How many candles were missing."""
-        return self.plan.candles + self.division.candles
+        return self.opened + self.plan.candles + self.division.candles
 
     @property
     def failed(self) -> list[Report]:
@@ -101,22 +105,27 @@ class Filling:
         self._backfill: Backfill | None = None
         self._took_s = 0.0
 
-    async def prepare(self, asked: Sequence[Asked], *, write: bool) -> None:
+    async def prepare(self, asked: Sequence[Asked], settled: Settled | None) -> None:
         """Find out what is missing, and show what bringing it takes.
+
+        Without ``settled``, which returns when all that was delivered before is stored, nothing is stored on the way.
 
         Raises:
             StoreUnavailable: the database is away. HistoryError: the exchange's time could not be read.
         """
         self._asked = asked
-        self._found = await self._planner(write=write).find(asked)
+        planner = self._planner(settled)
+        self._found = await planner.find(asked)
         files = self._access.files
         self._division = divide(self._found.wants, self._supply, files.parts_for if files else lambda _, __: ())
-        self._plan = make_plan(self._division.wants, self._planner(write=write).pools)
+        self._plan = make_plan(self._division.wants, planner.pools)
         self._seconds = self._plan.seconds(self._place.share)
         self._screen.planned(self._name, self._plan, self._division, self._seconds)
 
-    async def run(self, concurrency: int, random: Random) -> None:
-        """Bring it. Cancelling loses what was not delivered yet.
+    async def run(self, concurrency: int, random: Random, settled: Settled) -> None:
+        """Bring it; ``settled`` returns when all that was delivered before is stored.
+
+        Cancelling loses what was not delivered yet.
 
         Raises:
             StoreUnavailable: the database stayed away.
@@ -127,7 +136,7 @@ class Filling:
                 timekeeping = tasks.create_task(self._access.poll.run())  # a long backfill outlives one measurement
                 plan = await self._from_files()
                 if plan is not None:
-                    await self._over_rest(plan, concurrency, random)
+                    await self._over_rest(plan, concurrency, random, settled)
                 timekeeping.cancel()
         finally:
             self._took_s = self._place.clock.monotonic() - began_at
@@ -143,11 +152,15 @@ class Filling:
             if self._supply is not Supply.FILES:
                 alone = [replace(one, left=(), error=None) for one in alone]  # REST brings it, or did fail
             reports += [one for one in alone if one.series not in known]
+        opened = {chosen.series: _report(chosen, one) for chosen, one in self._found.opened.items()}
+        reports = [one if one.series not in opened else one.with_more(opened.pop(one.series)) for one in reports]
+        reports += opened.values()
         reports += [Report(chosen.series, 0, 0, 0, error=error) for chosen, error in self._found.failed.items()]
         return Filled(
             exchange=self._name,
             supply=self._supply,
             asked=len(self._asked),
+            opened=sum(_report(chosen, one).settled for chosen, one in self._found.opened.items()),
             plan=self._plan,
             division=self._division,
             seconds=self._seconds,
@@ -181,12 +194,13 @@ class Filling:
                 finding = Finding(run, GapStatus.OPEN, GapCause.HISTORY, str(report.error), again)
                 await self._place.ledger.record(run, [finding], now)
 
-    def _planner(self, *, write: bool) -> Planner:
+    def _planner(self, settled: Settled | None) -> Planner:
         return Planner(
             fetcher=self._access.fetcher,
             ledger=self._place.ledger if self._place.has_store else None,
             server_time=self._access.server_time,
-            note=write,
+            note=settled is not None,
+            settled=None if self._supply is Supply.FILES else settled,
         )
 
     async def _from_files(self) -> Plan | None:
@@ -202,9 +216,9 @@ class Filling:
         await self._taking.run()
         if self._supply is Supply.FILES:
             return None
-        return make_plan(self._taking.remaining(self._found.wants), self._planner(write=True).pools)
+        return make_plan(self._taking.remaining(self._found.wants), self._planner(None).pools)
 
-    async def _over_rest(self, plan: Plan, concurrency: int, random: Random) -> None:
+    async def _over_rest(self, plan: Plan, concurrency: int, random: Random, settled: Settled) -> None:
         """Ask for what ``plan`` holds.
 
         Raises:
@@ -233,6 +247,7 @@ class Filling:
             plan,
             fetcher=self._access.fetcher,
             proved=proved,
+            settled=settled,
             clock=self._place.clock,
             recorder=self._recorder,
             random=random,
@@ -240,3 +255,7 @@ class Filling:
             options=BackfillOptions(concurrency=concurrency),
         )
         await self._backfill.run()
+
+
+def _report(chosen: Chosen, opened: Opened) -> Report:
+    return Report(chosen.series, opened.candles, 1, sum(span.candles(chosen.interval) for span in opened.absent))

@@ -65,7 +65,7 @@ class Keeping:
         self._attend(chosen)
         self._closing: asyncio.Queue[Chosen] = asyncio.Queue()  # at most one of each series
         self._breaks: asyncio.Queue[Break] = asyncio.Queue(_MOST_BREAKS)
-        self._pace = Pace(_spacing_s(adapter, chosen, share * _LATE_SHARE, server_time.now_ms()), clock)
+        self._pace = Pace(_spacing_s(fetcher, chosen, share * _LATE_SHARE, server_time.now_ms()), clock)
         self._sentinel: Sentinel | None = None
         self._keeper: Keeper | None = None
 
@@ -209,14 +209,11 @@ class Keeping:
             await self._database.patiently(note)
 
 
-def _spacing_s(adapter: ExchangeAdapter, chosen: Mapping[Series, Chosen], share: float, now_ms: int) -> float:
+def _spacing_s(fetcher: PageFetcher, chosen: Mapping[Series, Chosen], share: float, now_ms: int) -> float:
     """Seconds between two small requests that spend ``share`` of the scarcest pool of these series."""
     spacings = [0.0]
-    for instrument, interval in {(one.instrument.market, one.interval): one for one in chosen.values()}.values():
-        span_ms = _LATE_ROWS * interval.milliseconds
-        last_ms = interval.floor_ms(now_ms)
-        request = adapter.markets[instrument.market].rest.candles(
-            instrument, interval, last_ms - span_ms, last_ms, now_ms
-        )
+    for one in {(one.instrument.market, one.interval): one for one in chosen.values()}.values():
+        last_ms = one.interval.floor_ms(now_ms)
+        request = fetcher.requests(one, Span(last_ms - _LATE_ROWS * one.interval.milliseconds, last_ms))[0]
         spacings.append(request.pool.window_s * request.weight / (request.pool.limit * share))
     return max(spacings)

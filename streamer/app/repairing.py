@@ -9,6 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from streamer.app.checking import Access, Opened, Workplace, workplace
+from streamer.app.retaining import refuse_expired
 from streamer.domain.errors import ConfigurationError, HistoryError, Refused
 from streamer.domain.series import Series
 from streamer.history.asking import Asker
@@ -134,12 +135,16 @@ def _plan(gap: Gap, access: Access | None, unreachable: HistoryError | None) -> 
 async def _wanted(place: Workplace, wanted: GapFilter, ids: Sequence[int]) -> list[Gap]:
     """The gaps that the filter lets through, and of those only ``ids`` when there are any; never repaired ones.
 
+    Those of what is kept no longer are left out: a service forgets them.
+
     Raises:
-        ConfigurationError: an unknown series, or an id that is no such gap.
+        ConfigurationError: an unknown series, an id that is no such gap, or one or a range that is not kept any more.
     """
-    known = await _known(place, wanted)
+    known, bound = await _known(place, wanted), await place.kept_from()
+    if known.until is not None:
+        refuse_expired(known.until, bound, "ask for gaps of what is kept")
     if not ids:
-        return await place.ledger.gaps(known, _ALL)
+        return [gap for gap in await place.ledger.gaps(known, _ALL) if bound is None or gap.run.last_time >= bound]
     listed = [
         gap
         for status in (GapStatus.OPEN, GapStatus.ABSENT)
@@ -148,7 +153,10 @@ async def _wanted(place: Workplace, wanted: GapFilter, ids: Sequence[int]) -> li
     unknown = sorted(set(ids) - {gap.id for gap in listed})
     if unknown:
         raise ConfigurationError(f"gap {unknown[0]} is not there, is repaired already, or is outside the given filters")
-    return sorted((gap for gap in listed if gap.id in set(ids)), key=lambda gap: gap.run)
+    chosen = sorted((gap for gap in listed if gap.id in set(ids)), key=lambda gap: gap.run)
+    for gap in chosen:
+        refuse_expired(gap.run.last_time, bound, f"gap {gap.id} is forgotten by the next `streamer run`")
+    return chosen
 
 
 async def _known(place: Workplace, wanted: GapFilter) -> GapFilter:

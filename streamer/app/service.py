@@ -23,6 +23,7 @@ from streamer.app.http import make_application, serve
 from streamer.app.lag import watch_loop
 from streamer.app.memory import keep_trimmed, set_aside_imports
 from streamer.app.outlet import Outlet
+from streamer.app.retaining import keep_trimming
 from streamer.app.sharing import keep_leases, leasing_of
 from streamer.app.signals import Stop, listen_for_stop
 from streamer.domain.candle import Delivery
@@ -134,10 +135,10 @@ class Service:
                 serve(application, settings.http.host, settings.http.port) as address,
                 asyncio.TaskGroup() as tasks,
             ):
-                preparing = [tasks.create_task(exchange.prepare()) for exchange in exchanges]
+                preparing = [tasks.create_task(exchange.preparation.run()) for exchange in exchanges]
                 await self._first_lists(preparing, stop)
                 for exchange in exchanges:
-                    exchange.started = True
+                    exchange.preparation.others_run = True
                 if not stop.asked.is_set():
                     await database.open()
                     await self._outlet.open()
@@ -176,6 +177,7 @@ class Service:
                 for job in (
                     database.bring_up(self._mark),
                     database.keep_rollups(),
+                    keep_trimming(database, self._clock, self._recorder),
                     watch_loop(self._clock, self._recorder),
                     keep_trimmed(self._clock),
                     count_gaps(database, list(by_name), self._clock, self._recorder),

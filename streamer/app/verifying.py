@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from streamer.app.checking import Access, Workplace, workplace
 from streamer.app.choosing import choose
+from streamer.app.retaining import refuse_expired
 from streamer.domain.errors import ConfigurationError, HistoryError
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
@@ -59,6 +60,8 @@ async def verify(settings: Settings, request: VerifyRequest, tell: Callable[[str
     """
     names = list(request.exchanges or settings.followed())
     async with workplace(settings) as place, place.exchanges(names, keep_nothing) as opened:
+        if request.since is not None:
+            refuse_expired(request.since, await place.kept_from(), "compare what is kept")
         registries = {name: access.registry for name, access in opened.accesses.items()}
         chosen = choose(settings, registries, request.symbols, request.intervals, all_known=not opened.unreachable)
         if request.symbols or request.intervals:

@@ -1,6 +1,7 @@
 """``streamer backfill``: history in bulk, exactly what is missing of it, and again every so often if asked."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from streamer.settings.model import ADAPTERS
 
 F = TypeVar("F", bound=Callable[..., Any])
 _MOST_LATEST = 100_000_000
+_STEPS_BACK = 10  # of priority: live candles of a service on the same machine go first
 
 
 def _wanted_options(function: F) -> F:
@@ -91,8 +93,8 @@ def backfill(
     if every is not None and dry_run:
         raise ConfigurationError("a dry run has nothing to repeat: leave out --every")
     request = BackfillRequest(
-        symbols=_listed(symbols),
-        exclude=_listed(exclude),
+        symbols=_listed("--symbols", symbols),
+        exclude=_listed("--exclude", exclude),
         exchanges=exchange,
         intervals=tuple(Interval(one) for one in interval),
         since=span.since,
@@ -104,9 +106,18 @@ def backfill(
     )
     period = None if every is None else duration_in("--every", every)
     settings = read_settings(config, **flags)
+    os.nice(_STEPS_BACK)
     said = Said(as_json=as_json, dry_run=dry_run, in_lines=period is not None)
     return asyncio.run(backfill_repeatedly(settings, request, following, said.told, said.failed, every=period))
 
 
-def _listed(given: Sequence[str]) -> tuple[str, ...]:
-    return tuple(part for one in given for part in one.split(",") if part)
+def _listed(option: str, given: Sequence[str]) -> tuple[str, ...]:
+    """The names in ``a,b``.
+
+    Raises:
+        ConfigurationError: the option is there and names nothing; an empty variable must not mean everything.
+    """
+    names = tuple(name for one in given for part in one.split(",") if (name := part.strip()))
+    if given and not names:
+        raise ConfigurationError(f"{option} names nothing: leave it out, or name at least one symbol")
+    return names

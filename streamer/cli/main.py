@@ -12,6 +12,7 @@ import click
 from streamer import __version__
 from streamer.cli.backfill import backfill
 from streamer.cli.demo import demo
+from streamer.cli.doctor import doctor
 from streamer.cli.gaps import gaps
 from streamer.cli.migrate import migrate
 from streamer.cli.run import run
@@ -35,7 +36,7 @@ def version() -> None:
     click.echo(__version__)
 
 
-for verb in (run, demo, simulate, migrate, backfill, verify, gaps, symbols, sql):
+for verb in (run, demo, simulate, migrate, backfill, verify, gaps, symbols, sql, doctor):
     streamer.add_command(verb)
 
 

@@ -16,15 +16,16 @@ from streamer.timing.clock import SystemClock
 @click.command()
 @settings_options
 def migrate(config: Path | None, **flags: object) -> None:
-    """Create or update the tables and views, and say what was done."""
-    report = asyncio.run(_migrate(read_settings(config, **flags)))
+    """Create or update the tables and views, keep candles as the settings say, and say what was done."""
+    report, changes = asyncio.run(_migrate(read_settings(config, **flags)))
     for name in report.applied:
         click.echo(f"applied {name}")
-    for line in spoken(report):
+    for line in (*spoken(report), *changes):
         click.echo(line)
 
 
-async def _migrate(settings: Settings) -> MigrationReport:
+async def _migrate(settings: Settings) -> tuple[MigrationReport, tuple[str, ...]]:
     async with database_of(settings, SystemClock(), quiet_recorder()) as database:
         await database.open_beside(create=True)
-        return await database.migrate()
+        report = await database.migrate()
+        return report, await database.settle_storage()

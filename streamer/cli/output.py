@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-_WIDTH_WHEN_PIPED = 200
+_WIDTH_WHEN_PIPED = 1_000
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

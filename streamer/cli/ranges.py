@@ -17,6 +17,7 @@ _UNTIL = click.option("--until", help="The same; candles that open at this time 
 _TIMERANGE = click.option("--timerange", help="Both as freqtrade writes them: 20240101-20240201, or 20240101-.")
 
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_FIRST_TIME = from_ms(0)
 _DAY_DIGITS, _SECOND_DIGITS, _MS_DIGITS = 8, 10, 13
 
 
@@ -38,7 +39,8 @@ def read_range(since: str | None, until: str | None, timerange: str | None) -> T
     """What the three options say.
 
     Raises:
-        ConfigurationError: not a time, both ways of saying it at once, or an end that is not after its beginning.
+        ConfigurationError: not a time, or one before 1970, both ways of saying it at once, or an end that is not after
+            its beginning.
     """
     if timerange is not None:
         if since is not None or until is not None:
@@ -46,6 +48,9 @@ def read_range(since: str | None, until: str | None, timerange: str | None) -> T
         given = _timerange(timerange)
     else:
         given = TimeRange(_iso("--since", since), _iso("--until", until))
+    for instant in given:
+        if instant is not None and instant < _FIRST_TIME:
+            raise ConfigurationError(f"{_said(instant)} is before {_FIRST_TIME:%Y}, and no candle is so old")
     if given.since is not None and given.until is not None and given.since >= given.until:
         raise ConfigurationError(f"the range ends at {_said(given.until)}, not after it begins at {_said(given.since)}")
     return given

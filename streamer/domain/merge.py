@@ -16,6 +16,7 @@ class Outcome(StrEnum):
     FILLED = "filled"  # supplies values that were unknown, changes none
     REPLACED = "replaced"  # changes a value: a revision
     KEPT = "kept"  # disagrees, and has no right to replace
+    EXPIRED = "expired"  # older than what is kept: never compared with anything
 
     __hash__ = str.__hash__  # as for intervals
 

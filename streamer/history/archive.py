@@ -93,13 +93,13 @@ class ArchiveFetcher:
                     parts.extendleft(reversed(days))
                     continue
             candles, files, size = candles + outcome.candles, files + (outcome.reason is None), size + outcome.bytes
-            left += [Left(one, outcome.reason or Why.NOT_IN_FILE) for one in lacking]
+            left += lacking
             tell(outcome)
         if covered.young is not None:
             left.append(Left(covered.young, Why.TOO_YOUNG))
         return ArchiveReport(chosen.series, span, candles, files, size, by_reason(chosen.interval, left), error)
 
-    async def _take(self, facts: ArchiveFacts, chosen: Chosen, part: Part) -> tuple[FileOutcome, list[Span]]:
+    async def _take(self, facts: ArchiveFacts, chosen: Chosen, part: Part) -> tuple[FileOutcome, list[Left]]:
         """Deliver the wanted candles of one file; what became of it, and what it lacks of them.
 
         Raises:
@@ -109,19 +109,19 @@ class ArchiveFetcher:
         body = await self._client.get(part.file.path) if checked is not None else None
         if checked is None or body is None:
             self._recorder.archive.absent(chosen.series, part.file.path)
-            return FileOutcome(part.span, 0, 0, Why.NOT_PUBLISHED), [part.span]
+            return FileOutcome(part.span, 0, 0, Why.NOT_PUBLISHED), [Left(part.span, Why.NOT_PUBLISHED)]
         async with self._unpacking:
             try:
                 unpacked = await asyncio.to_thread(_unpacked, facts, chosen, part, checked, body)
             except MalformedAnswer as error:
                 reason = Why.CHECKSUM_FAILED if isinstance(error, WrongChecksum) else Why.DAMAGED
                 self._recorder.archive.refused(chosen.series, part.file.path, reason.value, error)
-                return FileOutcome(part.span, 0, len(body), reason), [part.span]
+                return FileOutcome(part.span, 0, len(body), reason), [Left(part.span, reason)]
             return await self._hand_over(chosen, part, unpacked, len(body))
 
     async def _hand_over(
         self, chosen: Chosen, part: Part, unpacked: Unpacked, size: int
-    ) -> tuple[FileOutcome, list[Span]]:
+    ) -> tuple[FileOutcome, list[Left]]:
         refused = Counter(one.reason for one in unpacked.refused if _within(one.open_ms, part.span))
         for reason, count in refused.items():
             self._recorder.candle_rejected(chosen.series, reason, count)
@@ -136,7 +136,7 @@ class ArchiveFetcher:
             await self._deliver([Delivery(candle, Source.FILE, received_time) for _, candle in batch])
         self._recorder.archive.taken(chosen.series, part.file.path, len(wanted), size)
         lacking = missing(chosen.interval, part.span, (open_ms for open_ms, _ in wanted))
-        return FileOutcome(part.span, len(wanted), size), lacking
+        return FileOutcome(part.span, len(wanted), size), [Left(one, _why(one, unpacked)) for one in lacking]
 
     def _facts(self, chosen: Chosen) -> ArchiveFacts | None:
         facts = self._adapter.markets[chosen.instrument.market].archive
@@ -172,6 +172,14 @@ def _whole(candles: Iterable[Candle], span: Span, interval: Interval) -> Iterato
         before = open_ms, candle
     if before is not None and before[0] == span.last_ms:
         yield before
+
+
+def _why(lacking: Span, unpacked: Unpacked) -> Why:
+    """Why these candles of a file were not taken: a later one in it shows that it was not merely cut off there."""
+    if any(_within(one.open_ms, lacking) for one in unpacked.refused):
+        return Why.IMPOSSIBLE
+    goes_on = unpacked.candles and to_ms(unpacked.candles[-1].open_time) > lacking.last_ms
+    return Why.NOT_IN_FILE if goes_on else Why.CUT_SHORT
 
 
 def _within(open_ms: int, span: Span) -> bool:

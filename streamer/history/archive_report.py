@@ -13,11 +13,16 @@ from streamer.domain.series import Series
 
 
 class Why(StrEnum):
-    """Why candles are left for REST. The first two are no fault of anybody's."""
+    """Why candles are left for REST. The first three are no fault of anybody's.
+
+    What is not in a file that goes on after it is most likely an outage of the exchange, or lies before the listing.
+    """
 
     TOO_YOUNG = "too_young"
     NOT_PUBLISHED = "not_published"
     NOT_IN_FILE = "not_in_file"
+    CUT_SHORT = "cut_short"  # the file ends before its time
+    IMPOSSIBLE = "impossible"  # the file has them, and they cannot be
     CHECKSUM_FAILED = "checksum_failed"
     DAMAGED = "damaged"
     UNAVAILABLE = "unavailable"

@@ -6,16 +6,16 @@ Which pages that takes is decided in ``plan``, what an answer means in ``walk``,
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from streamer.domain.errors import Geoblocked, HistoryError
 from streamer.domain.gaps import Span, joined
 from streamer.domain.interval import to_ms
 from streamer.domain.series import Series
-from streamer.history.page import Fetched, PageFetcher
-from streamer.history.plan import Page, Plan, Stretch
-from streamer.history.walk import SURE_ROWS, Seen, Walk
+from streamer.history.page import Fetched, PageFetcher, Settled
+from streamer.history.plan import SURE_ROWS, Page, Plan, Stretch
+from streamer.history.walk import Seen, Walk
 from streamer.protocol.adapter import Pool
 from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
@@ -23,12 +23,17 @@ from streamer.timing.backoff import Backoff
 from streamer.timing.clock import Clock
 from streamer.timing.retry import Health, Wait, keep_trying
 
+_CANDLES_EACH = 600  # of a place among those under way: with larger pages there are fewer, so that a kill costs less
+
 Proved = Callable[[Chosen, Sequence[Span]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackfillOptions:
-    """``concurrency`` requests per pool at once. ``attempts`` failures in a row, beyond the client's, end a series."""
+    """At most ``concurrency`` requests per pool at once.
+
+    ``attempts`` failures in a row, beyond the client's, end a series.
+    """
 
     concurrency: int = 16
     attempts: int = 8
@@ -49,6 +54,20 @@ class Report:
     unserved: tuple[Span, ...] = ()
     left: tuple[Span, ...] = ()
     error: HistoryError | None = None
+
+    @property
+    def settled(self) -> int:
+        """How many candles are stored or proved absent."""
+        return self.candles + self.absent
+
+    def with_more(self, other: "Report") -> "Report":
+        """With what another report counts of the same series."""
+        return replace(
+            self,
+            candles=self.candles + other.candles,
+            requests=self.requests + other.requests,
+            absent=self.absent + other.absent,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +93,11 @@ class _Account:
 
 
 class Backfill:
-    """One plan of one exchange. ``proved`` hears what the exchange does not have."""
+    """One plan of one exchange. ``proved`` hears what the exchange does not have.
+
+    A page holds its place among those under way until ``settled`` returns, which it does when all that was delivered
+    before is stored, and until what it proves is written down: a kill costs no more requests than there are places.
+    """
 
     def __init__(
         self,
@@ -82,6 +105,7 @@ class Backfill:
         *,
         fetcher: PageFetcher,
         proved: Proved,
+        settled: Settled,
         clock: Clock,
         recorder: Recorder,
         random: Random,
@@ -91,6 +115,7 @@ class Backfill:
         self._plan = plan
         self._fetcher = fetcher
         self._proved = proved
+        self._settled = settled
         self._clock = clock
         self._recorder = recorder
         self._random = random
@@ -128,7 +153,9 @@ class Backfill:
         ]
 
     async def _lane(self, pool: Pool, stretches: Sequence[Stretch]) -> None:
-        slots = asyncio.Semaphore(self._options.concurrency)
+        largest = max(min(one.want.rows, one.want.candles) for one in stretches)
+        places = min(self._options.concurrency, self._options.concurrency * _CANDLES_EACH // largest)
+        slots = asyncio.Semaphore(max(1, places))
         async with asyncio.TaskGroup() as tasks:
             for stretch in stretches:
                 await slots.acquire()
@@ -176,28 +203,30 @@ class Backfill:
                 self._closed = error
         account.left += walk.left
         account.unserved += walk.unserved
-        if walk.absent:
-            account.absent += sum(span.candles(chosen.interval) for span in walk.absent)
-            await self._proved(chosen, joined(chosen.interval, walk.absent))
         self._moved(walk.candles_left)
 
     async def _advance(self, pool: Pool, stretch: Stretch, walk: Walk, health: Health) -> None:
-        account = self._accounts[stretch.want.chosen]
+        chosen = stretch.want.chosen
+        account = self._accounts[chosen]
         while (page := walk.next_page()) is not None:
             given_up = self._closed or account.error
             if given_up is not None:
                 raise given_up
             before = walk.candles_left
             self._requests += 1
-            self._weight += stretch.want.cost(page.rows(stretch.want.chosen.interval))
+            self._weight += stretch.want.cost(page.rows(chosen.interval))
             account.requests += 1
             fetched = await self._fetcher.fetch(
-                stretch.want.chosen, page.window, page.beyond, only=walk.wanted(page), route=stretch.route
+                chosen, page.window, page.beyond, only=walk.wanted(page), route=stretch.route
             )
             health.report()
             account.candles += len(fetched.candles)
-            walk.answered(page, self._seen(pool, stretch, page, fetched))
+            absent = walk.answered(page, self._seen(pool, stretch, page, fetched))
             self._moved(before - walk.candles_left)
+            await self._settled()
+            if absent:
+                account.absent += sum(span.candles(chosen.interval) for span in absent)
+                await self._proved(chosen, joined(chosen.interval, absent))
 
     def _seen(self, pool: Pool, stretch: Stretch, page: Page, fetched: Fetched) -> Seen:
         """What the answer shows. It was not cut short if an exchange that gave more before gave fewer now."""

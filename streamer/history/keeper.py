@@ -178,7 +178,7 @@ class Keeper:
         for gap in gaps:
             if (mark := marks.get(gap.run.series)) is not None:
                 marks[gap.run.series] = min(mark, gap.run.first_time)
-        await self._ledger.advance(marks)
+        await self._ledger.advance(marks, self._ends)
 
     def _ripe(self, holes: Sequence[Run], horizons: Mapping[Series, datetime]) -> list[Inquiry]:
         """What is to be asked for of each series: its first hole whose time has come, and more that fit in its page.

@@ -1,7 +1,8 @@
-"""Between many fetchers and one bulk write: candles wait here, bounded, and are stored in large batches.
+"""Between many fetchers and one bulk write: what waits is written as soon as the writer is free, in one batch.
 
-It has a connection of its own, so that nobody's live candles wait behind history. What is fetched goes no further than
-the room here; nothing is dropped.
+So batches grow by themselves where fetching is faster, and little waits where it is not. It has a connection of its
+own, so that nobody's live candles wait behind history. What is fetched goes no further than the room here; nothing is
+dropped.
 """
 
 import asyncio
@@ -18,9 +19,7 @@ from streamer.timing.backoff import Backoff
 from streamer.timing.clock import Clock
 from streamer.timing.retry import Health, Wait, keep_trying
 
-_BATCH = 20_000  # candles of one write, at most ...
-_WORTH_WRITING = 10_000  # ... and at least, unless ...
-_LINGER_S = 2.0  # ... they have waited so long, in the world's seconds: the database has no fast clock
+_BATCH = 5_000  # candles of one write, at most: while it lasts, the next one is fetched
 _ROOM = 40_000  # candles in memory, the batch being written included
 _ATTEMPTS = 10
 _BACKOFF = Backoff(first_s=0.5, cap_s=30.0)
@@ -40,28 +39,30 @@ class Landing:
         self._recorder = recorder
         self._random = random
         self._waiting: deque[Sequence[Delivery]] = deque()
-        self._held = 0  # waiting, or being written
-        self._being_written = 0
-        self._room = asyncio.Condition()
-        self._enough = asyncio.Event()
+        self._taken = 0  # candles so far ...
+        self._done = 0  # ... and of them, oldest first, those whose fate is settled
+        self._moved = asyncio.Condition()
         self._some = asyncio.Event()
         self._closed = False
 
     async def put(self, deliveries: Sequence[Delivery]) -> None:
         """Return when there was room for all of ``deliveries``; cancelling takes none of them."""
-        async with self._room:
-            await self._room.wait_for(lambda: not self._held or self._held + len(deliveries) <= _ROOM)
+        async with self._moved:
+            await self._moved.wait_for(lambda: not self._held or self._held + len(deliveries) <= _ROOM)
             self._waiting.append(deliveries)
-            self._held += len(deliveries)
+            self._taken += len(deliveries)
         self._some.set()
-        if self._held - self._being_written >= _WORTH_WRITING:
-            self._enough.set()
+
+    async def settled(self) -> None:
+        """Return when all that was put before is stored, or rejected; cancelling changes nothing."""
+        taken = self._taken
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._done >= taken)
 
     def close(self) -> None:
         """Nothing more will come: what is held is written, and ``run`` returns."""
         self._closed = True
         self._some.set()
-        self._enough.set()
 
     async def run(self) -> None:
         """Write until closed and empty. Cancelling keeps the batch in hand from being known as stored.
@@ -69,33 +70,26 @@ class Landing:
         Raises:
             StoreUnavailable: the database stayed away.
         """
-        linger_s = _LINGER_S / self._clock.real_seconds(1.0)
         while True:
             await self._some.wait()
-            try:
-                async with self._clock.timeout_at(self._clock.monotonic() + linger_s):
-                    await self._enough.wait()
-            except TimeoutError:
-                pass
             batch = self._take()
             if not batch:
                 return
             self._settle(await self._write(batch))
-            async with self._room:
-                self._held -= len(batch)
-                self._being_written = 0
-                self._room.notify_all()
+            async with self._moved:
+                self._done += len(batch)
+                self._moved.notify_all()
+
+    @property
+    def _held(self) -> int:
+        return self._taken - self._done
 
     def _take(self) -> list[Delivery]:
         batch: list[Delivery] = []
         while self._waiting and (not batch or len(batch) + len(self._waiting[0]) <= _BATCH):
             batch += self._waiting.popleft()
-        self._being_written = len(batch)
-        if not self._closed:
-            if not self._waiting:
-                self._some.clear()
-            if self._held - len(batch) < _WORTH_WRITING:
-                self._enough.clear()
+        if not self._waiting and not self._closed:
+            self._some.clear()
         return batch
 
     async def _write(self, batch: Sequence[Delivery]) -> WriteReport:
@@ -105,15 +99,18 @@ class Landing:
         def before_wait(wait: Wait) -> None:
             self._recorder.database_unreachable(wait)
 
-        return await keep_trying(
-            write_once,
-            retryable=lambda error: isinstance(error, StoreUnavailable),
-            clock=self._clock,
-            backoff=_BACKOFF,
-            random=self._random,
-            before_wait=before_wait,
-            attempts=_ATTEMPTS,
-        )
+        try:
+            return await keep_trying(
+                write_once,
+                retryable=lambda error: isinstance(error, StoreUnavailable),
+                clock=self._clock,
+                backoff=_BACKOFF,
+                random=self._random,
+                before_wait=before_wait,
+                attempts=_ATTEMPTS,
+            )
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"{error}; what is stored stays, and the next run brings the rest") from error
 
     def _settle(self, report: WriteReport) -> None:
         self._recorder.database_reachable()

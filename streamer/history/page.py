@@ -1,8 +1,8 @@
 """Fetches the candles of one window and keeps those that may be stored: asked for, closed and settled."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
 from sys import maxsize
 from typing import NamedTuple
@@ -18,6 +18,8 @@ from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.clock import Clock
 from streamer.timing.server_time import ServerTime
+
+Settled = Callable[[], Awaitable[None]]  # returns when all that was delivered before is stored
 
 _SETTLE_MS = 60_000  # exchanges still correct a candle in the seconds after its end; over a minute after, it stays
 
@@ -81,7 +83,8 @@ class PageFetcher:
         rest = self._adapter.markets[chosen.instrument.market].rest
         asked = (chosen.instrument, chosen.interval, *window, self._server_time.now_ms())
         also = None if rest.also is None else rest.also(*asked)
-        return [rest.candles(*asked), *(() if also is None else (also,))]
+        ways = (rest.candles(*asked), *(() if also is None else (also,)))
+        return [replace(way, pool=self._client.known(way.pool)) for way in ways]
 
     def has_one_way(self, chosen: Chosen) -> bool:
         """Whether every candle of the market comes out of one pool."""

@@ -21,6 +21,8 @@ _ROUND_TRIP_S = 0.1  # of a request that waits for nothing, and ...
 _AT_ONCE = 16  # ... so many are under way
 _WITNESSES = (10, 1)  # candles asked for beyond a page, as far as they fit in it and cost nothing
 
+SURE_ROWS = 100  # any exchange answers so many whole; some answer no more, whatever their documents say
+
 Cost = Callable[[int], int]  # the weight of a request for so many rows
 
 
@@ -110,7 +112,8 @@ def page_of(interval: Interval, holes: Sequence[Span], most: int, cost: Cost) ->
         last_ms = min(hole.last_ms, reach_ms)
     window = Span(first_ms, last_ms)
     rows = window.candles(interval)
-    free = (more for more in _WITNESSES if rows + more <= most and cost(rows + more) == cost(rows))
+    witnesses = sorted({*_WITNESSES, SURE_ROWS - rows}, reverse=True)  # in a small page as many as are sure to come
+    free = (more for more in witnesses if 0 < more <= most - rows and cost(rows + more) == cost(rows))
     return Page(window, next(free, 0))
 
 

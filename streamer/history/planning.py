@@ -1,7 +1,8 @@
-"""Finds out what of an asked span is neither stored nor proved absent. Fetches no candle, and decides no page.
+"""Finds out what of an asked span is neither stored nor proved absent. Decides no page but a series' first.
 
-Where an exchange does not publish when an instrument was listed, its first hour is found with longer candles, and what
-comes before it is written down as absent: it is not looked for twice.
+Where an exchange does not publish when an instrument was listed, its first page is asked for, if it may be; when that
+is empty, its first hour is found with longer candles, and what comes before it is written down as absent. Neither is
+done twice.
 """
 
 import asyncio
@@ -13,7 +14,8 @@ from streamer.domain.errors import HistoryError
 from streamer.domain.gaps import Span, joined, windows
 from streamer.domain.interval import Interval, from_ms, to_ms
 from streamer.domain.series import Series
-from streamer.history.page import PageFetcher, settled_ms
+from streamer.history.opening import Opened, open_page
+from streamer.history.page import PageFetcher, Settled, settled_ms
 from streamer.history.plan import Page, Want, after, until
 from streamer.history.runs import Asked, asked_span
 from streamer.protocol.adapter import Pool
@@ -29,23 +31,34 @@ _MOST_GAPS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is wanted, and why nothing could be found out of some series."""
+    """What is wanted, why nothing could be found out of some series, and what was brought already on the way."""
 
     wants: list[Want] = field(default_factory=list)
     failed: dict[Chosen, HistoryError] = field(default_factory=dict)
+    opened: dict[Chosen, Opened] = field(default_factory=dict)
 
 
 class Planner:
     """Looks for one exchange's series. Without a ``ledger`` nothing is stored.
 
-    ``note`` says whether what is proved absent on the way may be written down.
+    ``note`` says whether what is proved absent on the way may be written down. First pages are asked for only with
+    ``settled``, which returns when what was delivered is stored.
     """
 
-    def __init__(self, *, fetcher: PageFetcher, ledger: Ledger | None, server_time: ServerTime, note: bool) -> None:
+    def __init__(
+        self,
+        *,
+        fetcher: PageFetcher,
+        ledger: Ledger | None,
+        server_time: ServerTime,
+        note: bool,
+        settled: Settled | None = None,
+    ) -> None:
         self._fetcher = fetcher
         self._ledger = ledger
         self._note = note
         self._server_time = server_time
+        self._settled = settled
         self._slots = asyncio.Semaphore(_PROBES)
         self._pools: dict[tuple[object, ...], Pool] = {}
 
@@ -68,7 +81,7 @@ class Planner:
         async def probe(chosen: Chosen, span: Span) -> None:
             try:
                 async with self._slots:
-                    left = await self._from_listing(chosen, span, holes[chosen])
+                    left = await self._from_listing(chosen, span, holes[chosen], found)
             except HistoryError as error:
                 found.failed[chosen] = error
                 return
@@ -120,22 +133,31 @@ class Planner:
                     found[gap.run.series].append(_span(gap.run))
         return {chosen: _clipped(chosen, span, found[chosen.series]) for chosen, span in spans.items()}
 
-    async def _from_listing(self, chosen: Chosen, span: Span, holes: list[Span]) -> list[Span]:
+    async def _from_listing(self, chosen: Chosen, span: Span, holes: list[Span], found: Findings) -> list[Span]:
         """The holes without the years before the first candle, if they may hold such years."""
         first, step = holes[0], chosen.interval.milliseconds
         is_wide = first.candles(chosen.interval) > _WORTH_PROBING * self._fetcher.page_rows(chosen)
         if chosen.instrument.listed_time is not None or first.first_ms > span.first_ms or not is_wide:
             return holes
+        if self._settled is not None:
+            opened = await open_page(self._fetcher, self._want(chosen, holes), self._settled)
+            if opened is not None:
+                found.opened[chosen] = opened
+                await self._note_absent(chosen, opened.absent)
+                return list(opened.holes)
         by_day = await self._fetcher.first_day(chosen, first)
         if by_day is None:
             return holes[1:]
         day = Span(by_day.open_ms, min(first.last_ms, by_day.open_ms + Interval.D1.milliseconds - step))
         by_hour = await self._fetcher.first_day(chosen, day, Interval.H1)
         first_ms = by_day.open_ms if by_hour is None else by_hour.open_ms
-        if first_ms > by_day.witnessed_ms and self._note and self._ledger is not None:
-            absent = Span(by_day.witnessed_ms, first_ms - step)
-            await note_absent(self._ledger, chosen, [absent], self._server_time.now())
+        if first_ms > by_day.witnessed_ms:
+            await self._note_absent(chosen, [Span(by_day.witnessed_ms, first_ms - step)])
         return after(holes, chosen.interval, first_ms - step)
+
+    async def _note_absent(self, chosen: Chosen, absent: Sequence[Span]) -> None:
+        if absent and self._note and self._ledger is not None:
+            await note_absent(self._ledger, chosen, absent, self._server_time.now())
 
 
 async def note_absent(ledger: Ledger, chosen: Chosen, absent: Sequence[Span], now: datetime) -> None:

@@ -136,10 +136,7 @@ class Reread:
 
     async def _turn(self, chosen: Chosen, window: Span) -> None:
         """Wait until this request is within our part of its pool, and nothing is being repaired."""
-        rest = self._adapter.markets[chosen.instrument.market].rest
-        request = rest.candles(
-            chosen.instrument, chosen.interval, window.first_ms, window.last_ms, self._server_time.now_ms()
-        )
+        request = self._fetcher.requests(chosen, window)[0]
         pool = request.pool
         if pool.name not in self._paces:
             weight_per_s = pool.limit / pool.window_s * min(_OF_POOL, _OF_SHARE * self._options.share)

@@ -19,7 +19,7 @@ from streamer.history.plan import Want
 from streamer.symbols.resolve import Chosen
 
 _SERIES_AT_ONCE = 6  # the host is asked four things at once; what waits for its turn to be unpacked is in memory
-_NO_FAULT = frozenset({Why.TOO_YOUNG, Why.NOT_PUBLISHED})
+_NO_FAULT = frozenset({Why.TOO_YOUNG, Why.NOT_PUBLISHED, Why.NOT_IN_FILE})
 
 
 class Taking:

@@ -9,9 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from streamer.domain.gaps import Span, missing
-from streamer.history.plan import Page, Want, after, page_of, until
-
-SURE_ROWS = 100  # any exchange answers so many whole; some answer no more, whatever their documents say
+from streamer.history.plan import SURE_ROWS, Page, Want, after, page_of, until
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +61,15 @@ class Walk:
         """What of the page is missing; the rest of it is stored."""
         return until(self._left, page.window.last_ms)
 
-    def answered(self, page: Page, seen: Seen) -> None:
-        """Take the answer to :meth:`next_page`."""
+    def answered(self, page: Page, seen: Seen) -> list[Span]:
+        """Take the answer to :meth:`next_page`; what it proves absent."""
+        known = len(self.absent)
         again: list[Span] = []
         for hole in self.wanted(page):
             for run in missing(self._interval, hole, seen.came_ms):
                 self._judge(run, page, seen, again)
         self._left = again + after(self._left, self._interval, page.window.last_ms)
+        return self.absent[known:]
 
     def _judge(self, run: Span, page: Page, seen: Seen, again: list[Span]) -> None:
         is_before = seen.newest_ms is not None and seen.newest_ms > run.last_ms

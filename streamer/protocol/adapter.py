@@ -133,11 +133,15 @@ class HistoryPage:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentPage:
-    """A page of the instrument list; ``cursor`` asks for the next. ``skipped`` names lines that were not understood."""
+    """A page of the instrument list; ``cursor`` asks for the next. ``skipped`` names lines that were not understood.
+
+    ``limits`` are pools with the limits that the page states for them, where it states any.
+    """
 
     instruments: tuple[Instrument, ...]
     cursor: str | None = None
     skipped: tuple[str, ...] = ()
+    limits: tuple[Pool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from random import Random
 _LONGEST_S = 3_600.0  # of a pause that the exchange did not name; one request an hour provokes nobody
 _JITTER = 0.25  # of a pause, so that programs that were banned together do not return together
 _MARGIN_S = 1.0  # the end of a ban is named in whole seconds
+_LIVE_FIRST_S = 2.0  # so long history waits for a live request to be the probe, of this process or of another
 _CALM_S = 3_600.0  # so long without a ban, and the next one counts as the first
 
 
@@ -33,20 +34,36 @@ class Breaker:
     def __init__(self, random: Random) -> None:
         self.state = BreakerState.CLOSED
         self._random = random
-        self._until_at = -inf
+        self._until_at = self._banned_until_at = -inf
         self._probing = False
         self._bans = 0
         self._calm_since_at = -inf
 
-    def waits_until(self, now_at: float) -> float | None:
+    def waits_until(self, now_at: float, *, live: bool = True) -> float | None:
         """The instant before which nothing may leave; infinite until the probe's end; None when one may leave now."""
-        if now_at < self._until_at:
-            return self._until_at
+        until_at = self._until_at
+        if not live and self.state is BreakerState.OPEN:
+            until_at += _LIVE_FIRST_S
+        if now_at < until_at:
+            return until_at
         return inf if self._probing else None
 
     def pause(self, until_at: float) -> None:
         """Let nothing leave until then, nor sooner than an earlier pause or ban allows."""
         self._until_at = max(self._until_at, until_at)
+
+    def banned_s(self, now_at: float) -> float:
+        """For how long yet the exchange bans us, as far as it told ourselves."""
+        return max(0.0, self._banned_until_at - now_at)
+
+    def hear(self, now_at: float, ban_s: float) -> float | None:
+        """Another process on this address is banned, and so are we. Returns as :meth:`ban`."""
+        was = self.state
+        if now_at + ban_s <= max(self._until_at + _MARGIN_S, now_at):  # the same one, told with a little delay
+            return None
+        self.state = BreakerState.OPEN
+        self.pause(now_at + ban_s)
+        return None if was is BreakerState.OPEN else ban_s
 
     def ban(self, now_at: float, least_s: float, *, stated: bool) -> float | None:
         """Open for ``least_s``, longer with each ban in a row unless the exchange ``stated`` it.
@@ -56,7 +73,7 @@ class Breaker:
         """
         if self.state is BreakerState.OPEN:
             if stated:
-                self.pause(now_at + least_s + _MARGIN_S)
+                self._bar(now_at + least_s + _MARGIN_S)
             return None
         if self.state is BreakerState.CLOSED and now_at - self._calm_since_at > _CALM_S:
             self._bans = 0
@@ -64,8 +81,12 @@ class Breaker:
         pause_s = least_s + _MARGIN_S if stated else grown_s * self._random.uniform(1.0, 1.0 + _JITTER)
         self._bans = min(self._bans + 1, 16)
         self.state = BreakerState.OPEN
-        self.pause(now_at + pause_s)
+        self._bar(now_at + pause_s)
         return pause_s
+
+    def _bar(self, until_at: float) -> None:
+        self._banned_until_at = max(self._banned_until_at, until_at)
+        self.pause(until_at)
 
     def leave(self) -> bool:
         """A request leaves, which :meth:`waits_until` allowed; whether it is the probe."""

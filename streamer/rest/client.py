@@ -4,8 +4,9 @@ What an answer means is the adapter's business; whether it may be sent yet is th
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from random import Random
 from typing import Generic, Self, TypeVar
 
@@ -93,6 +94,22 @@ class RestClient:
         """What was spent of each pool by this client and its views, by name; pools never asked are left out."""
         return tuple(self._statistics[name] for name in sorted(self._statistics))
 
+    def take_over(self, stated: Iterable[Pool]) -> None:
+        """Go by the limits that the exchange itself states: the least where it states several of one pool."""
+        least: dict[str, Pool] = {}
+        for pool in stated:
+            least[pool.name] = min(least.get(pool.name, pool), pool, key=attrgetter("limit"))
+        for name, pool in least.items():
+            limiter = self._limiter(pool)
+            if limiter.pool.limit != pool.limit:
+                self._recorder.limits.limit_stated(name, pool.limit, limiter.pool.limit)
+                limiter.restate(pool.limit)
+
+    def known(self, pool: Pool) -> Pool:
+        """The pool with the limit that we go by, which the exchange may have stated since."""
+        limiter = self._limiters.get(pool.name)
+        return pool if limiter is None else limiter.pool
+
     async def get(self, market: Market, request: Request) -> bytes:
         """The body of the exchange's answer. Raises and cancels like :meth:`ask`."""
         return (await self.ask(market, request, bytes)).value
@@ -127,6 +144,7 @@ class RestClient:
         limiter = self._limiter(request.pool)
         async with limiter.spend(request.weight, self._priority) as passage:
             self._tally(request.pool, calls=1, weight=request.weight)
+            self._recorder.limits.budget_part(request.pool.name, limiter.part)
             if passage.probe:
                 self._recorder.limits.probing(request.pool.name)
             answer = await self._exchange(market, request)
@@ -150,6 +168,9 @@ class RestClient:
             self._tally(limiter.pool, throttled=1)
             say = self._recorder.limits.banned if isinstance(fault, Banned) else self._recorder.limits.throttled
             say(pool, pause_s, str(fault))
+            self._recorder.limits.budget_part(pool, limiter.part)
+            if isinstance(fault, Banned) and self._leasing is not None:
+                self._leasing.tell()
         elif passage.probe and limiter.state is BreakerState.CLOSED:
             self._recorder.limits.relented(pool)
 

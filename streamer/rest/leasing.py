@@ -1,11 +1,12 @@
 """Keeps this process's leases of limits that others behind the same address share. It sends no request itself.
 
-A lease is renewed long before it ends, so that a request costs no round trip. One that ends unrenewed, because whoever
-divides is away, is gone on with by half; who never had one then has a twentieth, half of what is kept for newcomers.
+A lease is renewed long before it ends, so that a request costs no round trip. Who has none, because whoever divides is
+away or was asked too late, goes on with a hundredth.
 """
 
 import asyncio
 from contextlib import suppress
+from math import inf
 
 from streamer.domain.errors import StoreUnavailable
 from streamer.protocol.ports import Budget
@@ -17,7 +18,6 @@ _LASTS_S = 20.0
 _RENEWED_S = 5.0
 _IN_FLIGHT_S = 30.0  # how long an answer may take, after which nothing we sent is counted anew
 _RELEASE_S = 2.0  # at the end; a lease that is not given back ends by itself
-_BEGIN = 20  # the part of the total that needs no lease, one in so many
 
 
 class Leasing:
@@ -27,28 +27,32 @@ class Leasing:
         self._clock = clock
         self._recorder = recorder
         self._limiters: dict[str, PoolLimiter] = {}
-        self._leased: dict[str, tuple[int, float]] = {}  # what was leased, and the monotonic end
-        self._added = asyncio.Event()
+        self._ends_at: dict[str, float] = {}  # of what was leased
+        self._due = asyncio.Event()
         self._is_divided = False  # whether a first lease is certain to come soon
 
     def add(self, limiter: PoolLimiter) -> None:
         """Take charge of a limiter; its first lease comes at once, if whoever divides is there."""
         if limiter.pool.name in self._limiters:
             raise AssertionError(f"two limiters of this process lease {limiter.pool.name}, each without the other")
-        limiter.grant(0 if self._is_divided else _beginning(limiter))
+        limiter.grant(0, inf if self._is_divided else -inf)
         self._limiters[limiter.pool.name] = limiter
-        self._added.set()
+        self._due.set()
+
+    def tell(self) -> None:
+        """Tell the others at once, instead of with the next renewal, that an exchange bans this address."""
+        self._due.set()
 
     async def run(self, budget: Budget) -> None:
         """Lease for ever; when cancelled, everything is given back."""
         self._is_divided = True
         try:
             while True:
-                self._added.clear()
+                self._due.clear()
                 await self._renew(budget)
                 try:
                     async with self._clock.timeout_at(self._clock.monotonic() + _RENEWED_S):
-                        await self._added.wait()
+                        await self._due.wait()
                 except TimeoutError:
                     continue
         finally:
@@ -74,27 +78,22 @@ class Leasing:
             return
         self._is_divided = True
         self._recorder.limits.budget_leased()
-        for pool, units in leased.items():
-            self._leased[pool] = units, asked_at + _LASTS_S
-            self._limiters[pool].grant(units)
+        for pool, lease in leased.items():
+            self._ends_at[pool] = asked_at + _LASTS_S
+            self._limiters[pool].grant(lease.units, asked_at + _LASTS_S)
+            pause_s = self._limiters[pool].hear_ban(lease.banned_s)
+            if pause_s is not None:
+                self._recorder.limits.ban_heard(pool, pause_s)
 
     def _first_end_at(self) -> float:
         """When the first lease ends; what takes longer than that is no answer any more."""
         now_at = self._clock.monotonic()
-        return min((end_at for _, end_at in self._leased.values() if end_at > now_at), default=now_at + _LASTS_S)
+        return min((end_at for end_at in self._ends_at.values() if end_at > now_at), default=now_at + _LASTS_S)
 
     def _go_on(self, cause: StoreUnavailable) -> None:
-        """Without new leases: with the whole of those that last to the next try, with half of the others."""
+        """Without new leases: with those that there are until they end."""
         self._is_divided = False
         self._recorder.limits.budget_unreachable(cause)
         for pool, limiter in self._limiters.items():
-            if pool not in self._leased:
-                limiter.grant(_beginning(limiter))
-                continue
-            units, end_at = self._leased[pool]
-            if end_at < self._clock.monotonic() + _RENEWED_S:
-                limiter.grant((units + 1) // 2)
-
-
-def _beginning(limiter: PoolLimiter) -> int:
-    return max(1, limiter.total // _BEGIN)
+            if pool not in self._ends_at:
+                limiter.grant(0, -inf)

@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from random import Random
 
@@ -18,13 +18,19 @@ from streamer.protocol.adapter import Pool
 from streamer.protocol.ports import Claim
 from streamer.rest.breaker import Breaker, BreakerState
 from streamer.rest.counted import CountedWeight
+from streamer.rest.demand import Demand
 from streamer.rest.priority import Priority
+from streamer.rest.restraint import Restraint
 from streamer.timing.clock import Clock
 from streamer.timing.server_time import ServerTime
 
 _RESERVE = 0.04  # of the budget: some fifty requests a minute on Binance; a long backfill still has 95% and more
+_LEASED_RESERVE = 0.01  # of a lease: others' live requests have leases of their own, and who fills ours has few
 _LENT_S = 1.0  # how long a live request may wait for what history borrowed
 _HISTORY_IN_FLIGHT = 16  # two hundred a second at 80 ms; more would fill the connections that live requests need
+_UNLEASED = (
+    100  # one in so many of the total needs no lease; twice as much is never leased, where it is a whole request
+)
 _LEAST_WAIT_S = 0.001  # so that rounding never turns a wait into a busy loop
 
 
@@ -53,11 +59,14 @@ class PoolLimiter:
     ) -> None:
         self.pool = pool
         self.total = max(1, int(pool.limit * share))  # what this process may spend if it is alone
-        self._budget = self.total
-        self._busy = False
+        self._granted, self._granted_until_at = self.total, inf
+        self._demand = Demand(pool.window_s)
+        self._share = share
         self._clock = clock
         self._counted = CountedWeight(pool, clock=clock, server_time=server_time)
-        self._breaker = Breaker(random or Random())  # noqa: S311 - jitter, not secrets
+        random = random or Random()  # noqa: S311 - jitter, not secrets
+        self._breaker = Breaker(random)
+        self._restraint = Restraint(random)
         self._waiting: dict[Priority, OrderedDict[_Waiting, None]] = {
             priority: OrderedDict() for priority in (Priority.LIVE, Priority.HISTORY)
         }
@@ -70,24 +79,51 @@ class PoolLimiter:
 
     @property
     def budget(self) -> int:
-        """The weight of a window that we may spend now."""
-        return self._budget
+        """The weight of a window that we may spend now: less than was granted for a while after a refusal."""
+        return max(min(1, self._allowance), int(self._allowance * self.part))
 
-    def grant(self, budget: int) -> None:
-        """Spend no more than ``budget`` of a window from now on; at zero nothing leaves."""
-        self._budget = budget
+    @property
+    def _allowance(self) -> int:
+        """What was granted, while that lasts."""
+        return self._granted if self._clock.monotonic() < self._granted_until_at else max(1, self.total // _UNLEASED)
+
+    @property
+    def part(self) -> float:
+        """The part of what was granted that is spent; 1 unless the exchange told us of late to slow down."""
+        self._restraint.ease(self._clock.monotonic())
+        return self._restraint.part
+
+    def grant(self, budget: int, until_at: float = inf) -> None:
+        """Spend no more than ``budget`` of a window from now on; at zero nothing leaves.
+
+        From the monotonic ``until_at`` on a hundredth may be spent, or one request: enough to read lists.
+        """
+        self._granted, self._granted_until_at = budget, until_at
         self._wake_first()
+
+    def restate(self, limit: int) -> None:
+        """Go by another limit from now on. A lease rises only with the next one, because others may not know yet."""
+        whole = self._granted == self.total
+        self.pool = replace(self.pool, limit=limit)
+        self.total = max(1, int(limit * self._share))
+        self.grant(self.total if whole else min(self._granted, self.total), self._granted_until_at)
 
     def claim(self, in_flight_s: float) -> Claim:
         """What to claim of a budget that others share, where an answer may take so long."""
-        busy, self._busy = self._busy or self._first() is not None, False
+        now_at, ours = self._clock.monotonic(), self._counted.used().ours
+        self._demand.spent(ours, now_at)
         return Claim(
             pool=self.pool.name,
             total=self.total,
-            held=max(self._budget, self._counted.used().ours),
-            busy=busy,
+            held=max(self._allowance, ours),
+            needed=self._demand.needs(self.total, now_at),
             counts_s=self.pool.window_s + in_flight_s,
+            banned_s=self._breaker.banned_s(now_at),
         )
+
+    def hear_ban(self, seconds: float) -> float | None:
+        """Obey a ban that another process on this address met. Returns as :meth:`judge`."""
+        return self._breaker.hear(self._clock.monotonic(), seconds)
 
     @asynccontextmanager
     async def spend(self, weight: int, priority: Priority = Priority.LIVE) -> AsyncIterator[Passage]:
@@ -96,7 +132,6 @@ class PoolLimiter:
         Weight above the whole budget goes when nothing of ours is counted any more. Cancelling while waiting gives the
         turn to the next; inside the block the weight stays spent.
         """
-        self._busy = True
         await self._turn(_Waiting(weight, priority))  # from here to the block nothing is awaited
         history = priority is Priority.HISTORY
         self._counted.leave(weight, priority)
@@ -118,15 +153,22 @@ class PoolLimiter:
             The seconds for which nothing leaves from now on; None when nothing changed, or was known already.
         """
         now_at = self._clock.monotonic()
-        if isinstance(fault, Banned):
-            return self._breaker.ban(now_at, fault.retry_after_s, stated=fault.stated)
         if isinstance(fault, Throttled):
-            paused = self._breaker.waits_until(now_at) not in (None, inf)
-            self.pause(fault.retry_after_s)
-            return None if paused else fault.retry_after_s
+            pause_s = self._bar(fault, now_at)
+            barred_until = self._breaker.waits_until(now_at)
+            calm_from_at = now_at if barred_until in (None, inf) else barred_until
+            self._restraint.refuse(now_at, passage.left_at, calm_from_at)
+            return pause_s
         if passage.probe and (fault is None or isinstance(fault, Refused)):
             self._breaker.probed(now_at, relented=True)
         return None
+
+    def _bar(self, fault: Throttled, now_at: float) -> float | None:
+        if isinstance(fault, Banned):
+            return self._breaker.ban(now_at, fault.retry_after_s, stated=fault.stated)
+        paused = self._breaker.waits_until(now_at) not in (None, inf)
+        self.pause(fault.retry_after_s)
+        return None if paused else fault.retry_after_s
 
     def observe_used(self, used: int, left_at: float) -> None:
         """Take the exchange's own count from the answer to a request that left at the monotonic ``left_at``."""
@@ -169,20 +211,22 @@ class PoolLimiter:
     def _ready_at(self, me: _Waiting) -> float | None:
         """None when ``me`` may leave now; else when to look again, infinite when only another's end can help."""
         now_at = self._clock.monotonic()
-        barred_until = self._breaker.waits_until(now_at)
+        barred_until = self._breaker.waits_until(now_at, live=me.priority is Priority.LIVE)
         if barred_until is not None:
             return barred_until
         if self._fits(me):
             return None
+        if me.priority is Priority.LIVE or self._history_in_flight < _HISTORY_IN_FLIGHT:
+            self._demand.short(now_at)
         ahead = (0.0, _LENT_S) if me.priority is Priority.HISTORY else (0.0,)
         releases = [at for at in map(self._counted.next_release_at, ahead) if at is not None]
-        return max(min(releases, default=inf), now_at + _LEAST_WAIT_S)
+        return max(min(*releases, self._restraint.next_step_at, inf), now_at + _LEAST_WAIT_S)
 
     def _fits(self, me: _Waiting) -> bool:
-        used = self._counted.used()
-        if used.total == 0 or self._budget == 0:
-            return self._budget > 0
-        within = used.ours == 0 if me.weight > self._budget else used.ours + me.weight <= self._budget
+        used, budget = self._counted.used(), self.budget
+        if used.total == 0 or budget == 0:
+            return budget > 0
+        within = used.ours == 0 if me.weight > budget else used.ours + me.weight <= budget
         if not within or used.total + me.weight > self.pool.limit:
             return False
         return me.priority is Priority.LIVE or self._leaves_reserve(me.weight)
@@ -191,9 +235,11 @@ class PoolLimiter:
         """Whether live requests, in a second at most, have what they had of this window, and the reserve at least."""
         if self._history_in_flight >= _HISTORY_IN_FLIGHT:
             return False
-        reserve = max(1, int(self._budget * _RESERVE))
-        if weight + reserve > self._budget:
+        budget = self.budget
+        alone = self._granted_until_at == inf
+        reserve = max(1, int(budget * _RESERVE)) if alone else int(budget * _LEASED_RESERVE)
+        if weight + reserve > budget:
             return True
         soon = self._counted.used_after(_LENT_S)
-        room = min(self._budget, self.pool.limit - soon.others)
+        room = min(budget, self.pool.limit - soon.others)
         return soon.history + max(soon.live, reserve) + weight <= room

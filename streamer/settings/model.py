@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, create_model, field_validator
 from pydantic_settings import NoDecode
 
 from streamer.domain.instrument import Market
@@ -24,6 +24,8 @@ from streamer.protocol.address import is_loopback
 
 ADAPTERS: Mapping[str, ExchangeAdapter] = discover()
 DEFAULT_SYMBOLS = ("BTC-USDT", "ETH-USDT")
+_DAY = timedelta(days=1)
+_LEAST_BEYOND_CHUNK = timedelta(days=3)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -173,7 +175,7 @@ class SpoolSettings(_Branch):
 
 
 class StorageSettings(_Branch):
-    """How TimescaleDB keeps `klines`, applied by the first migration; what is built from it, by every one."""
+    """How `klines` is kept, and what is built from it; applied, and changed, by `migrate` and `run`."""
 
     chunk_interval: Duration = Field(
         timedelta(days=7), validate_default=False, description="length of a chunk; take `1d` above 1,000 series"
@@ -181,9 +183,21 @@ class StorageSettings(_Branch):
     compress_after: Duration = Field(
         timedelta(days=14), validate_default=False, description="age at which chunks become columnar"
     )
+    retention: Duration | None = Field(
+        None, description="how long candles are kept at least; bars of every length are kept for ever"
+    )
     rollups: Rollups = Field(
         (Rollup.H1, Rollup.D1), description="lengths that stored candles are built up to; `1h` and `1d` always are"
     )
+
+    @field_validator("retention", mode="after")
+    @classmethod
+    def _holds_chunks(cls, value: timedelta | None, info: ValidationInfo) -> timedelta | None:
+        """Days of live candles and of what is refreshed must lie within what is kept, and chunks go as a whole."""
+        least = max(info.data.get("chunk_interval", _DAY), _DAY) + _LEAST_BEYOND_CHUNK
+        if value is not None and value < least:
+            raise ValueError(f"keep at least {-(-least // _DAY)}d: storage.chunk_interval and three days more")
+        return value
 
 
 def _branch_of(adapter: ExchangeAdapter) -> type[ExchangeSettings]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -46,6 +46,16 @@ class Cost:
 
     pool: str
     weight: int = 1
+
+
+class Asked(NamedTuple):
+    """A request as the exchange counted it: its own time in Unix milliseconds, and the status it answered."""
+
+    at_ms: int
+    pool: str
+    weight: int
+    symbol: str
+    status: int
 
 
 class RestSide(Protocol):

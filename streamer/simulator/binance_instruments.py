@@ -5,8 +5,9 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/market-dat
 same page of coin-margined-futures.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from streamer.domain.instrument import Kind, Market, Status
@@ -14,7 +15,8 @@ from streamer.domain.interval import from_ms
 from streamer.simulator.listing import Listing, decimal
 
 SPOT_LIMIT = 6_000
-FUTURES_LIMIT = 2_400
+FUTURES_LIMIT = 2_400  # of both products together, since 2026-06; COIN-M's list still states ...
+_STATED = {Market.SPOT: SPOT_LIMIT, Market.LINEAR: FUTURES_LIMIT, Market.INVERSE: 6_000}
 _PERPETUAL_DELIVERY_MS = 4_133_404_800_000
 _SPOT_STATUS = {Status.TRADING: "TRADING", Status.HALTED: "HALT", Status.PRELAUNCH: "BREAK", Status.CLOSED: "BREAK"}
 _FUTURES_STATUS = {
@@ -25,9 +27,11 @@ _FUTURES_STATUS = {
 }
 
 
-def exchange_info(market: Market, listings: Sequence[Listing], now_ms: int) -> dict[str, Any]:
-    """The whole body."""
-    limit = SPOT_LIMIT if market is Market.SPOT else FUTURES_LIMIT
+def exchange_info(
+    market: Market, listings: Sequence[Listing], now_ms: int, limits: Mapping[Market, int] = MappingProxyType({})
+) -> dict[str, Any]:
+    """The whole body; ``limits`` are weights a minute other than the documented ones."""
+    limit = limits.get(market, _STATED[market])
     weight = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": limit}
     symbol = _spot if market is Market.SPOT else _future
     return {

@@ -5,6 +5,8 @@ https://developers.binance.com/docs/derivatives/usds-margined-futures/market-dat
 same page of coin-margined-futures). Of a range that is too long spot keeps the oldest rows, COIN-M the newest.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from streamer.domain.instrument import Market
@@ -27,8 +29,9 @@ _PARAMETERS = frozenset({"symbol", "interval", "startTime", "endTime", "timeZone
 class BinanceRest:
     """The three products of Binance."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, limits: Mapping[Market, int] = MappingProxyType({})) -> None:
         self._tape = tape
+        self._limits = limits
 
     def cost(self, question: Question) -> Cost:
         """Spot has a pool of its own; USDⓈ-M and COIN-M share one since June 2026."""
@@ -50,9 +53,9 @@ class BinanceRest:
             listings = self._tape.catalogue.of_market("binance", question.market, question.now_ms)
             wanted = question.params.get("symbol")
             shown = [one for one in listings if wanted in (None, one.native)]
-            return (
-                as_json(exchange_info(question.market, shown, question.now_ms)) if shown or not wanted else _unknown()
-            )
+            if not shown and wanted:
+                return _unknown()
+            return as_json(exchange_info(question.market, shown, question.now_ms, self._limits))
         if name == "klines":
             return self._klines(question)
         return Answer(404, b"<html><body><h2>404 Not found</h2></body></html>", content_type="text/html")

@@ -5,10 +5,13 @@ https://developers.binance.com/docs/derivatives/coin-margined-futures/Important-
 2400 for both futures), https://bybit-exchange.github.io/docs/v5/rate-limit, https://www.okx.com/docs-v5/en/#error-code.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import orjson
 
+from streamer.domain.instrument import Market
 from streamer.simulator.answering import Answer, Cost, as_json
 from streamer.simulator.binance_instruments import FUTURES_LIMIT, SPOT_LIMIT
 from streamer.simulator.conversation import Window
@@ -32,9 +35,16 @@ class Verdict:
 
 
 class RestLimits:
-    """Counts what one address asks. A ban is lifted by itself; the next one lasts twice as long."""
+    """Counts what one address asks. A ban is lifted by itself; the next one lasts twice as long.
 
-    def __init__(self) -> None:
+    ``weights`` are Binance's weights a minute by market, where they are not the documented ones.
+    """
+
+    def __init__(self, weights: Mapping[Market, int] = MappingProxyType({})) -> None:
+        self._weights = {
+            "binance spot": weights.get(Market.SPOT, SPOT_LIMIT),
+            "binance futures": weights.get(Market.LINEAR, FUTURES_LIMIT),
+        }
         self._minute: dict[str, int] = {}
         self._used: dict[str, int] = {}
         self._ignored: dict[str, int] = {}
@@ -54,7 +64,7 @@ class RestLimits:
 
     def _binance(self, cost: Cost, now_s: float) -> Verdict:
         pool, minute = cost.pool, int(now_s // _MINUTE_S)
-        limit = SPOT_LIMIT if pool == "binance spot" else FUTURES_LIMIT
+        limit = self._weights[pool]
         if self._minute.get(pool) != minute:
             self._minute[pool], self._used[pool], self._ignored[pool] = minute, 0, 0
         self._used[pool] += cost.weight

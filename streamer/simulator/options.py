@@ -1,9 +1,10 @@
 """What a simulator can be told. Values only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from streamer.domain.instrument import Market
 from streamer.simulator.faults import Fault
 
 
@@ -15,8 +16,9 @@ class SimulatorOptions:
     alternate between spot and linear. ``thin_share`` of the synthetic ones trade rarely. Forming frames come every
     ``forming_every_s`` for each subscribed series (0: none), or ``frames_per_s`` in total when that is given.
     ``latency_s`` delays every REST answer. ``clock_offset_s`` is how far the exchanges' clocks are ahead of ours.
-    ``enforce_limits`` turns the exchanges' rate limits on. ``replay`` names a recorded session, then the
-    only market.
+    ``enforce_limits`` turns the exchanges' rate limits on. ``weights`` are Binance's weights a minute, by market, where
+    they are not the documented ones: its lists state them, and linear's is that of both futures. ``replay`` names a
+    recorded session, then the only market.
     """
 
     host: str = "127.0.0.1"
@@ -31,6 +33,7 @@ class SimulatorOptions:
     clock_offset_s: float = 0.0
     history_days: int = 30
     enforce_limits: bool = True
+    weights: Mapping[Market, int] = field(default_factory=dict)
     compression: bool = False
     faults: Sequence[Fault] = field(default=())
     replay: Path | None = None

@@ -4,7 +4,7 @@ Binance's archive of files is on the same port, and is no part of its REST: neit
 """
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from streamer.domain.instrument import Market
-from streamer.simulator.answering import Answer, Question, RestSide
+from streamer.simulator.answering import Answer, Asked, Question, RestSide
 from streamer.simulator.binance_archive import ROOT, BinanceArchive
 from streamer.simulator.binance_instruments import SPOT_LIMIT
 from streamer.simulator.faults import Fault, FaultKind
@@ -27,6 +27,7 @@ from streamer.simulator.limits import (
 from streamer.simulator.stage import Stage
 
 _HTML = b"<!DOCTYPE html><html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>"
+_REMEMBERED = 200_000  # requests; half an hour at the fastest that all limits together allow
 _MARKETS = frozenset(market.value for market in Market)
 _BANNED, _TOO_MANY_VISITS = 418, 10006
 _RETRY_AFTER_S = 10.0
@@ -58,9 +59,12 @@ class RestServer:
         self._plan = stage.plan
         self._options = stage.options
         self._clock = stage.clock
-        self._limits: defaultdict[str, RestLimits] = defaultdict(RestLimits)  # each address has its own
+        self._limits: defaultdict[str, RestLimits] = defaultdict(  # each address has its own
+            lambda: RestLimits(stage.options.weights)
+        )
         self._runner: web.AppRunner | None = None
         self.answered: Counter[tuple[str, str, int]] = Counter()  # by exchange, last part of the path, status
+        self.asked: deque[Asked] = deque(maxlen=_REMEMBERED)
 
     async def open(self) -> int:
         """Listen; the port."""
@@ -103,6 +107,8 @@ class RestServer:
         question = Question(market, path, params, self._stage.now_ms())
         answer = self._answer(exchange, side, question, self._limits[request.remote or ""])
         self.answered[exchange, path.rpartition("/")[2], answer.status] += 1
+        cost, symbol = side.cost(question), params.get("symbol") or params.get("instId", "")
+        self.asked.append(Asked(question.now_ms, cost.pool, cost.weight, symbol, answer.status))
         return _response(answer)
 
     def _answer(self, exchange: str, side: RestSide, question: Question, limits: RestLimits) -> Answer:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -11,7 +11,7 @@ from streamer.domain.errors import StartError
 from streamer.domain.gaps import Span
 from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
-from streamer.simulator.answering import RestSide
+from streamer.simulator.answering import Asked, RestSide
 from streamer.simulator.binance_archive import BinanceArchive
 from streamer.simulator.binance_rest import BinanceRest
 from streamer.simulator.bybit_rest import BybitRest
@@ -67,7 +67,11 @@ class Simulator:
         self._stage = stage
         self._ws = WsServer(self._streams, self._tape.catalogue, peers, stage)
         shown = FaultyTape(self._tape, plan)
-        sides: dict[str, RestSide] = {"binance": BinanceRest(shown), "bybit": BybitRest(shown), "okx": OkxRest(shown)}
+        sides: dict[str, RestSide] = {
+            "binance": BinanceRest(shown, options.weights),
+            "bybit": BybitRest(shown),
+            "okx": OkxRest(shown),
+        }
         self._rest = RestServer(sides, BinanceArchive(self._tape, plan), stage)
         self.urls: Urls = {}
         self.archive_urls: Mapping[str, str] = {}
@@ -88,6 +92,11 @@ class Simulator:
     def answered(self) -> Mapping[tuple[str, str, int], int]:
         """How many REST requests were answered so far, by exchange, last part of the path, and status."""
         return self._rest.answered
+
+    @property
+    def asked(self) -> Sequence[Asked]:
+        """The last REST requests as they came, a few hundred thousand at most."""
+        return self._rest.asked
 
     async def __aenter__(self) -> Self:
         """Listen and begin to publish; ``urls`` is known from here on.

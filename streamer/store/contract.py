@@ -199,8 +199,11 @@ class Ledger(Protocol):
         """The open times of the last stored candle before ``run`` and of the first after it, no further than that."""
         ...
 
-    async def advance(self, marks: Mapping[Series, datetime]) -> None:
-        """Move marks forward; one that is further already stays."""
+    async def advance(self, marks: Mapping[Series, datetime], ended: Collection[Series] = ()) -> None:
+        """Move marks forward; one that is further already stays.
+
+        Whoever moves the mark of a series follows it, whatever another process said, save those that ``ended``.
+        """
         ...
 
     async def record(self, window: Run, findings: Sequence[Finding], now: datetime) -> None:

@@ -3,6 +3,7 @@
 Errors are told apart by SQLSTATE, never by their text. What is not known keeps the batch: losing data needs a reason.
 """
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,7 @@ _ROW_CLASS = "22"  # data exception
 _ROW_STATES = frozenset({"23514", "23502"})  # check violation, not null violation
 _MISCONFIGURED_CLASSES = frozenset({"28", "3D", "3F", "42"})  # authorization, database, schema, rights and names
 _DRIVER_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, EOFError)
-_ENCODING_ERRORS = (OverflowError, ValueError)  # what COPY raises for a value that no column can hold
+_ENCODING_ERRORS = (OverflowError, ValueError, struct.error)  # from spelling a value that no column can hold
 
 
 def translate(error: Exception, where: str) -> StoreError:

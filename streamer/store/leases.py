@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
-from streamer.protocol.ports import Claim
+from streamer.protocol.ports import Claim, Lease
 from streamer.store.pool import Pool
 from streamer.store.statements import query
 from streamer.timing.clock import Clock
-
-_WISH_BUSY, _WISH_IDLE = 10, 1
-_GRACE_S = 600.0  # so long half of a lease that ended is kept for its holder, who may only be cut off
 
 
 class DatabaseBudget:
@@ -20,9 +17,12 @@ class DatabaseBudget:
         self._egress = egress
         self._holder = uuid4()
         self._clock = clock
-        self._sql = {name: query(name) for name in ("lock_leases", "forget_leases", "renew_leases", "release_leases")}
+        self._sql = {
+            name: query(name)
+            for name in ("lock_leases", "forget_leases", "renew_leases", "note_bans", "release_leases")
+        }
 
-    async def lease(self, claims: Sequence[Claim], lasting_s: float) -> Mapping[str, int]:
+    async def lease(self, claims: Sequence[Claim], lasting_s: float) -> Mapping[str, Lease]:
         """What this process may spend of each pool, renewed or new.
 
         Raises:
@@ -38,12 +38,19 @@ class DatabaseBudget:
                 [claim.pool for claim in claims],
                 [claim.total for claim in claims],
                 [claim.held for claim in claims],
-                [_WISH_BUSY if claim.busy else _WISH_IDLE for claim in claims],
+                [claim.needed for claim in claims],
                 self._counted_s(claims),
                 self._clock.real_seconds(lasting_s),
-                self._clock.real_seconds(_GRACE_S),
             )
-        return {row["pool"]: row["units"] for row in rows}
+            bans = await connection.fetch(
+                self._sql["note_bans"],
+                self._egress,
+                [claim.pool for claim in claims],
+                [self._clock.real_seconds(claim.banned_s) for claim in claims],
+            )
+        faster = self._clock.real_seconds(1.0)
+        banned_s = {row["pool"]: row["seconds"] / faster for row in bans}
+        return {row["pool"]: Lease(row["units"], banned_s.get(row["pool"], 0.0)) for row in rows}
 
     async def release(self, claims: Sequence[Claim]) -> None:
         """Give everything back.

@@ -4,7 +4,8 @@ It judges nothing: whether a candle is absent or only late is for those who ask 
 change is in ``gap_rows``; here they are read and written, one writer of a series at a time.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from streamer.domain.interval import Interval, from_ms, to_ms
@@ -21,6 +22,7 @@ _STATEMENTS = (
     "lock_series_gaps", "gaps_near",
     "delete_gaps", "save_gaps", "due_gaps", "claim_gaps", "list_gaps", "stored_gaps", "note_break", "list_breaks",
     "open_gap_counts", "set_moment", "completeness_ratios", "nearest_stored", "absent_turn",
+    "kept_from", "forget_expired",
 )  # fmt: skip
 
 
@@ -31,6 +33,7 @@ class DatabaseLedger:
         self._pool = pool
         self._sql = {name: query(name) for name in _STATEMENTS}
         self._looked_to = 0  # the absent gap at which the last turn ended
+        self._forgotten_to: datetime | None = None  # what opens before is kept no longer
 
     async def follow(self, exchange: str, since: Mapping[Series, datetime], now: datetime) -> Mapping[Series, datetime]:
         """The marks of exactly these series of ``exchange``, which are followed from now on; new ones begin at theirs.
@@ -60,9 +63,14 @@ class DatabaseLedger:
         return {Series(exchange, symbol, Interval(interval)): (mark, end) for symbol, interval, mark, end in rows}
 
     async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]]) -> list[Run]:
-        """What opens in [since, until) of each series and is neither stored nor a listed gap, by series and time."""
-        runs = [run for series, span in spans.items() if (run := _whole_run(series, *span)) is not None]
+        """What opens in [since, until) of each series and is neither stored nor a listed gap, by series and time.
+
+        What is older than what is kept is not missing.
+        """
         async with self._pool.connection() as connection:
+            bound = await self._kept_from(connection, max((until for _, until in spans.values()), default=None))
+            spans = {series: (max(since, bound or since), until) for series, (since, until) in spans.items()}
+            runs = [run for series, span in spans.items() if (run := _whole_run(series, *span)) is not None]
             return await self._missing(connection, runs, but_listed=True)
 
     async def nearest(self, run: Run, within: timedelta) -> tuple[datetime | None, datetime | None]:
@@ -73,11 +81,16 @@ class DatabaseLedger:
             )
         return before, after
 
-    async def advance(self, marks: Mapping[Series, datetime]) -> None:
-        """Move marks forward; one that is further already stays."""
+    async def advance(self, marks: Mapping[Series, datetime], ended: Collection[Series] = ()) -> None:
+        """Move marks forward; one that is further already stays.
+
+        Whoever moves the mark of a series follows it, whatever another process said, save those that ``ended``.
+        """
+        ordered = sorted(marks)
+        live = [series not in ended for series in ordered]
         async with self._pool.connection() as connection:
             await connection.execute(
-                self._sql["advance_marks"], *_columns(marks), [marks[one] for one in sorted(marks)]
+                self._sql["advance_marks"], *_columns(marks), [marks[one] for one in ordered], live
             )
 
     async def record(self, window: Run, findings: Sequence[Finding], now: datetime) -> None:
@@ -85,9 +98,11 @@ class DatabaseLedger:
 
         What is stored by now closes gaps; what is neither stored nor found stays as it is, one attempt older. Findings
         join touching gaps of the same status and cause. Give one asking one ``now``: twice the same changes nothing.
+        Of what is older than what is kept nothing is written down.
         """
         async with self._pool.connection() as connection, connection.transaction():
-            await self._settle(connection, window, findings, now, asked=True)
+            bound = await self._kept_from(connection, now)
+            await self._settle(connection, window, list(_not_before(findings, bound)), now, asked=True)
 
     async def due_gaps(self, exchange: str, series: Collection[Series], now: datetime, most: int) -> list[Gap]:
         """Gaps of these series of ``exchange`` to ask for again, the longest due first.
@@ -117,9 +132,11 @@ class DatabaseLedger:
     async def reconcile(self, now: datetime) -> int:
         """Close what was stored meanwhile, from whatever source; how many listed gaps held such candles.
 
-        Absent ones that nobody asks for are looked at by turns, a thousand at a time: they seldom change.
+        Absent ones that nobody asks for are looked at by turns, a thousand at a time: they seldom change. Gaps of what
+        is kept no longer are forgotten, and series begin where that ends.
         """
         async with self._pool.connection() as connection:
+            await self._forget_expired(connection, now)
             looked_to: int | None = await connection.fetchval(
                 self._sql["absent_turn"], self._looked_to, _ABSENT_AT_ONCE
             )
@@ -175,6 +192,17 @@ class DatabaseLedger:
         if changed:
             await connection.execute(self._sql["save_gaps"], *series, *map(list, zip(*changed, strict=True)))
 
+    async def _kept_from(self, connection: Connection, now: datetime | None) -> datetime | None:
+        bound: datetime | None = await connection.fetchval(self._sql["kept_from"], now)
+        return bound
+
+    async def _forget_expired(self, connection: Connection, now: datetime) -> None:
+        """Once for every bound, which moves at midnight."""
+        bound = await self._kept_from(connection, now)
+        if bound is not None and bound != self._forgotten_to:
+            await connection.execute(self._sql["forget_expired"], bound)
+            self._forgotten_to = bound
+
     async def _missing(self, connection: Connection, runs: Sequence[Run], *, but_listed: bool) -> list[Run]:
         """The runs of open times in ``runs`` that are not stored; ``but_listed``: and not listed as gaps."""
         if not runs:
@@ -193,6 +221,16 @@ def _columns(series: Iterable[Series]) -> list[list[str]]:
     """The series as columns, in the order of the primary key: so two writers lock rows in one order."""
     ordered = sorted(series)
     return [[one[part] for one in ordered] for part in range(3)]
+
+
+def _not_before(findings: Iterable[Finding], bound: datetime | None) -> Iterator[Finding]:
+    """What of the findings opens at ``bound``, a midnight, or later."""
+    for finding in findings:
+        series, first_time, last_time = finding.run
+        if bound is None or bound <= first_time:
+            yield finding
+        elif bound <= last_time:
+            yield replace(finding, run=Run(series, bound, last_time))
 
 
 def _whole_run(series: Series, since: datetime, until: datetime) -> Run | None:

@@ -14,6 +14,7 @@ from streamer.domain.errors import StoreError
 from streamer.domain.rollup import Rollup
 from streamer.store.kinds import Kind, Versions, find_kind, read_versions
 from streamer.store.pool import Connection, Pool
+from streamer.store.pooling import is_pooled
 from streamer.store.roles import OWNER, become_owner, prepare_owner
 from streamer.store.rollup_relations import are_settled, rollup_states, settle_rollups
 from streamer.store.statements import Migration, migrations, query
@@ -24,13 +25,14 @@ _LOCK_PATIENCE_S = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationOptions:
-    """What the schema is made with, where TimescaleDB is; later runs do not change it.
+    """How candles are kept: what the schema is made with where TimescaleDB is, and what ``storage`` changes later.
 
-    But for ``rollups``: those that are to be there from now on, on any database. None leaves those that are.
+    ``rollups`` are those that are to be there from now on, on any database. None leaves those that are.
     """
 
     chunk_interval: timedelta = timedelta(days=7)
     compress_after: timedelta = timedelta(days=14)
+    retention: timedelta | None = None
     rollups: Collection[Rollup] | None = None
 
 
@@ -105,14 +107,7 @@ def _refuse_old_server(pool: Pool, connection: Connection) -> None:
 
 
 async def _refuse_pooler(pool: Pool, one: Connection, other: Connection) -> None:
-    """In a transaction-mode pooler a word left in one session is found in another, or lost while that one is busy."""
-    await one.execute(query("probe_write"))
-    async with other.transaction():
-        strayed = await other.fetchval(query("probe_read"))
-        if not strayed:
-            async with one.transaction():
-                strayed = not await one.fetchval(query("probe_read"))
-    if strayed:
+    if await is_pooled(one, other):
         raise StoreError(
             f"{pool.where} is behind a pooler in transaction mode: give the URL of the server, or session mode"
         )

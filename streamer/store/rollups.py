@@ -5,7 +5,8 @@ rollup first because longer ones are built on it, in steps, outside a transactio
 Nothing from the previous hour on is ever refreshed: the views read it from ``klines`` themselves, and writes there note
 nothing. Hours that come to lie before it are swept, lest a later window hides them where the policies lag. Plain
 PostgreSQL: the buckets of the noted hours are built anew, in the transaction that forgets them. Either way one
-refresher works at a time, and a crash at any moment leaves the windows for the next one.
+refresher works at a time, and a crash at any moment leaves the windows for the next one. Where candles may be dropped
+nothing is built anew: bars outlive them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ import asyncpg
 from streamer.domain.rollup import Rollup
 from streamer.store.kinds import Kind
 from streamer.store.pool import Connection, Pool
+from streamer.store.retention import not_before
 from streamer.store.rows import Hours, join_hours
 from streamer.store.statements import query
 from streamer.timing.backoff import Backoff
@@ -26,8 +28,8 @@ from streamer.timing.clock import Clock, now
 from streamer.timing.retry import Health, Wait, keep_trying
 
 _STEP = timedelta(days=7)
-_MOST_REFRESHED = 10_000  # windows per round: neighbours are refreshed together
-_MOST_REBUILT = 500  # windows per transaction
+_MOST_REFRESHED = 10_000  # notes per round: neighbours are refreshed together
+_MOST_REBUILT = 500  # windows per transaction; more where one note has more
 _BUSY_PAUSE_S = 0.1
 _PATIENCE_S = 3_600.0  # for one step over very many series
 
@@ -36,7 +38,10 @@ Range = tuple[datetime, datetime]
 
 @dataclass(frozen=True, slots=True)
 class RefreshReport:
-    """How many windows were worked off, and how many wait; ``busy`` when another refresher was in the way."""
+    """How many windows, each a run of hours of one series, were worked off, and how many wait.
+
+    ``busy`` when another refresher was in the way.
+    """
 
     refreshed: int
     waiting: int
@@ -59,6 +64,8 @@ class Rollups:
         self._forget = query("forget_windows")
         self._take = query("take_windows")
         self._oldest = query("oldest_chunk")
+        self._bounds = query("window_bounds")
+        self._refreshable_from = query("refreshable_from")
         self._refresh = query("refresh_rollup")
         self._rebuild = query("rebuild_rollup")
         self._swept_to: dict[Rollup, datetime] = {}
@@ -93,37 +100,52 @@ class Rollups:
         [(waiting, names)] = await connection.fetch(self._pending)
         return waiting, names
 
+    async def waiting(self) -> tuple[int | None, int | None]:
+        """The oldest and the newest window that waits, as numbers that grow; None where none does.
+
+        Raises:
+            StoreUnavailable: nothing is known.
+        """
+        async with self._pool.connection() as connection:
+            [(oldest, newest)] = await connection.fetch(self._bounds)
+        return oldest, newest
+
     async def _work_off(self, connection: Connection, current_time: datetime) -> int:
         _, names = await self._look(connection)  # now that nobody makes or drops one
         rollups = [Rollup(name) for name in names]
         [(kind, server_time)] = await connection.fetch(self._state)
         end = settled_before(max(current_time, server_time))
+        bound = await connection.fetchval(self._refreshable_from, current_time)
         if kind == Kind.TIMESCALEDB:
-            return await self._refresh_windows(connection, rollups, end)
+            return await self._refresh_windows(connection, rollups, end, bound)
         self._swept_to = dict.fromkeys(rollups, end)
-        return await self._rebuild_oldest(connection, rollups)
+        return await self._rebuild_oldest(connection, rollups, bound)
 
-    async def _refresh_windows(self, connection: Connection, rollups: Sequence[Rollup], end: datetime) -> int:
+    async def _refresh_windows(
+        self, connection: Connection, rollups: Sequence[Rollup], end: datetime, bound: datetime | None
+    ) -> int:
         windows = await connection.fetch(self._list, _MOST_REFRESHED)
-        noted = [(first_hour, last_hour) for _, first_hour, last_hour in windows]
+        noted = [(first_hour, last_hour) for _, first_hour, last_hour, _ in windows]
         oldest = await connection.fetchval(self._oldest) or end
         async with self._pool.connection_alone(command_timeout_s=_PATIENCE_S) as worker:
             try:
                 for rollup in rollups:
                     swept_to = self._swept_to.get(rollup, oldest)
                     unswept = [(swept_to, end - Rollup.H1.duration)] if swept_to < end else []
-                    for since, until in refresh_ranges(noted + unswept, rollup, end):
+                    kept = list(not_before(noted + unswept, bound))
+                    for since, until in refresh_ranges(kept, rollup, end):
                         await worker.execute(self._refresh, rollup.value, since, until)
                     self._swept_to[rollup] = end
             except asyncpg.LockNotAvailableError:
                 raise _Busy from None
-        await connection.execute(self._forget, [identity for identity, _, _ in windows])
-        return len(windows)
+        await connection.execute(self._forget, [identity for identity, *_ in windows])
+        return sum(series for *_, series in windows)
 
-    async def _rebuild_oldest(self, connection: Connection, rollups: Sequence[Rollup]) -> int:
+    async def _rebuild_oldest(self, connection: Connection, rollups: Sequence[Rollup], bound: datetime | None) -> int:
         taken = [Hours(*window) for window in await connection.fetch(self._take, _MOST_REBUILT)]
+        kept = [run._replace(first=first) for run in taken for first, _ in not_before([run[2:]], bound)]
         for rollup in rollups:
-            joined = _buckets(taken, rollup)
+            joined = _buckets(kept, rollup)
             if joined:
                 await connection.execute(self._rebuild, rollup.value, *map(list, zip(*joined, strict=True)))
         return len(taken)
@@ -155,14 +177,20 @@ def _buckets(hours: Iterable[Hours], rollup: Rollup) -> list[Hours]:
 
 
 async def catch_up(rollups: Rollups, *, clock: Clock) -> None:
-    """Refresh until nothing waits: for a verb that ends, where no task goes on.
+    """Return when all that waits now is refreshed, by whomever: for a verb that ends, where no task goes on.
+
+    A refresher that is killed may be at work in the database still, and forgets no window: so a busy one is waited for.
 
     Raises:
         StoreUnavailable: the windows remain.
+
+    Cancelling leaves the windows, which are refreshed again.
     """
+    _, newest = await rollups.waiting()
     while True:
         report = await rollups.refresh_due(now(clock))
-        if not (report.waiting or report.busy):
+        oldest, _ = await rollups.waiting()
+        if not report.busy and (oldest is None or newest is None or oldest > newest):
             return
         if report.busy:
             await clock.sleep(_BUSY_PAUSE_S / clock.real_seconds(1.0))

@@ -1,24 +1,20 @@
-"""Deliveries as rows of ``klines``, and the hours they touch. Pure: no connection here."""
+"""Deliveries on their way to ``klines``: keys, order, and the hours they touch. Pure: no connection here."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from operator import itemgetter
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import NamedTuple
 
 from streamer.domain.candle import Delivery
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
 
-COLUMNS = (
-    "exchange", "symbol", "interval", "open_time", "open", "high", "low", "close", "volume",
-    "quote_volume", "trades", "taker_buy_volume", "taker_buy_quote_volume", "source", "received_at",
-)  # fmt: skip
 _HOUR = timedelta(hours=1)
 
 Key = tuple[str, str, str, datetime]
-Row = tuple[Any, ...]  # a value for each of COLUMNS
-_key_in = itemgetter(0, 1, 2, 3)
+_open_time_of = attrgetter("candle.open_time")
 
 
 class Hours(NamedTuple):
@@ -37,27 +33,24 @@ def key_of(delivery: Delivery) -> Key:
     return (series.exchange, series.symbol, series.interval.value, candle.open_time)
 
 
-def rows_of(deliveries: Iterable[Delivery]) -> list[Row]:
-    """The rows, sorted by key, so that two writers lock in one order and the index is written in its own."""
-    spelled: dict[Series, tuple[str, str, str]] = {}  # an enum's value costs as much as half a row
-    rows: list[Row] = []
+def by_key(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """Sorted by key, so that two writers lock in one order and the index is written in its own.
+
+    Equal keys stay as they came. Series by series, because what comes of one is mostly in order.
+    """
+    of_series: defaultdict[Series, list[Delivery]] = defaultdict(list)
     for delivery in deliveries:
-        c = delivery.candle
-        series = spelled.get(c.series)
-        if series is None:
-            series = spelled[c.series] = (c.series.exchange, c.series.symbol, c.series.interval.value)
-        rows.append((
-            *series, c.open_time, c.open, c.high, c.low, c.close, c.volume,
-            c.quote_volume, c.trades, c.taker_buy_volume, c.taker_buy_quote_volume,
-            delivery.source.value, delivery.received_time,
-        ))  # fmt: skip
-    rows.sort(key=_key_in)
-    return rows
+        of_series[delivery.candle.series].append(delivery)
+    ordered: list[Delivery] = []
+    for series in sorted(of_series, key="\0".join):
+        ordered += sorted(of_series[series], key=_open_time_of)
+    return ordered
 
 
-def has_repeats(rows: Sequence[Row]) -> bool:
-    """Whether a key comes twice in rows that are sorted by key."""
-    return any(before[3] == after[3] and before[:3] == after[:3] for before, after in pairwise(rows))
+def has_repeats(ordered: Iterable[Delivery]) -> bool:
+    """Whether a key comes twice in deliveries that are sorted by key."""
+    candles = (delivery.candle for delivery in ordered)
+    return any(one.open_time == next_.open_time and one.series == next_.series for one, next_ in pairwise(candles))
 
 
 def rounds_of(batch: Sequence[Delivery]) -> list[list[int]]:
@@ -74,18 +67,20 @@ def rounds_of(batch: Sequence[Delivery]) -> list[list[int]]:
     return rounds
 
 
-def hours_of(rows: Iterable[Row]) -> list[Hours]:
-    """The hours whose rollups these rows change: all candles but those of 1s. Sorted; runs neither touch nor overlap.
+def hours_of(ordered: Iterable[Delivery]) -> list[Hours]:
+    """The hours whose rollups these candles change: all but those of 1s. Sorted; runs neither touch nor overlap.
 
-    ``rows`` are sorted by key, so that one pass is enough where no symbol comes in several intervals.
+    They are sorted by key, so that one pass is enough where no symbol comes in several intervals.
     """
     hours: list[Hours] = []
     hour_of: dict[datetime, datetime] = {}  # of a batch most rows share a minute
     last: Hours | None = None
-    of = ""
+    of = Interval.S1
     is_joined = True
-    for exchange, symbol, interval, open_time, *_ in rows:
-        if interval == Interval.S1:
+    for delivery in ordered:
+        open_time = delivery.candle.open_time
+        exchange, symbol, interval = delivery.candle.series
+        if interval is Interval.S1:
             continue
         hour = hour_of.get(open_time)
         if hour is None:

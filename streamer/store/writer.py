@@ -5,6 +5,7 @@ Every delivery gets exactly one outcome. Nothing is retried here but a lost race
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -13,9 +14,11 @@ from streamer.domain.errors import RowsRefused, StoreUnavailable
 from streamer.domain.interval import Interval
 from streamer.domain.merge import Outcome
 from streamer.store.contract import Rejection, WriteReport, Written
+from streamer.store.encoder import COLUMNS, Encoder
 from streamer.store.faults import encoding
+from streamer.store.noting import HourNotes
 from streamer.store.pool import Connection, Pool
-from streamer.store.rows import COLUMNS, Row, has_repeats, hours_of, key_of, rounds_of, rows_of
+from streamer.store.rows import by_key, has_repeats, key_of, rounds_of
 from streamer.store.statements import query
 from streamer.timing.clock import Clock, now
 
@@ -34,8 +37,8 @@ class Writer:
     def __init__(self, pool: Pool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
-        self._note_windows = query("note_windows")
-        self._must_note = query("must_note")
+        self._encoder = Encoder()
+        self._notes = HourNotes(clock)
         self._merge_steps = [query(name) for name in ("lock_merges", "stage_klines")]
         self._clear_staged = query("clear_staged")
         self._merge_klines = query("merge_klines")
@@ -56,6 +59,9 @@ class Writer:
             part = waiting.pop()
             try:
                 outcomes = await self._store(part)
+            except StoreUnavailable:
+                self._notes.forget()
+                raise
             except RowsRefused as refused:
                 if len(part) == 1:
                     rejected.append(Rejection(part[0], str(refused)))
@@ -65,7 +71,8 @@ class Writer:
                 continue
             fates = list(zip(part, outcomes, strict=True))
             counts.update((*one.candle.series[::2], one.source, outcome) for one, outcome in fates)
-            contested += [one for one, outcome in fates if outcome is Outcome.KEPT and one.source is Source.WS]
+            if Outcome.KEPT in outcomes:
+                contested += [one for one, outcome in fates if outcome is Outcome.KEPT and one.source is Source.WS]
         written = Counter({Written(*kind): count for kind, count in counts.items()})
         return WriteReport(written, tuple(contested), tuple(rejected))
 
@@ -75,11 +82,11 @@ class Writer:
         Raises:
             RowsRefused: the content of some row; nothing of the part is stored.
         """
-        rows = rows_of(part)
+        ordered = by_key(part)
         async with self._pool.connection() as connection:
-            if not has_repeats(rows):
+            if not has_repeats(ordered):
                 try:
-                    await self._copy(connection, rows)
+                    await self._copy(connection, ordered)
                 except asyncpg.UniqueViolationError:
                     pass  # the constraint's name is the chunk's, so it says nothing
                 else:
@@ -92,19 +99,15 @@ class Writer:
                     continue
         raise StoreUnavailable(f"{self._pool.where}: other sessions keep inserting the same candles")
 
-    async def _copy(self, connection: Connection, rows: Sequence[Row]) -> None:
-        """One COPY; with what must be noted, which live candles have nothing of, a transaction."""
-        oldest = min((row[3] for row in rows if row[2] != Interval.S1), default=None)
-        if oldest is None or not await connection.fetchval(self._must_note, oldest, now(self._clock)):
-            await self._copy_rows(connection, rows)
+    async def _copy(self, connection: Connection, ordered: Sequence[Delivery]) -> None:
+        """One COPY; with what must be noted, which on TimescaleDB live candles have nothing of, a transaction."""
+        noted_from = await self._notes.needed_from(connection, ordered)
+        is_young = noted_from is None or now(self._clock) < noted_from
+        if is_young and await self._copy_to(connection, "klines", ordered, before=noted_from):
             return
         async with connection.transaction():
-            await self._copy_rows(connection, rows)
-            await self._note(connection, rows)
-
-    async def _copy_rows(self, connection: Connection, rows: Sequence[Row]) -> None:
-        with encoding():
-            await connection.copy_records_to_table("klines", records=rows, columns=COLUMNS)
+            await self._copy_to(connection, "klines", ordered)
+            await self._notes.note(connection, ordered)
 
     async def _merge(
         self, connection: Connection, part: Sequence[Delivery], rounds: Sequence[Sequence[int]]
@@ -117,21 +120,30 @@ class Writer:
                 if turn:
                     await connection.execute(self._clear_staged)
                 position_of = {key_of(part[position]): position for position in positions}
-                rows = rows_of(part[position] for position in positions)
-                with encoding():
-                    await connection.copy_records_to_table("staged_klines", records=rows, columns=COLUMNS)
+                await self._copy_to(connection, "staged_klines", by_key(part[one] for one in positions))
                 times = [key[3] for key in position_of]
                 for *key, outcome in await connection.fetch(self._merge_klines, min(times), max(times)):
                     if outcome == _RACED:
                         raise _Raced
                     exchange, symbol, interval, open_time = key
                     outcomes[position_of[exchange, symbol, interval, open_time]] = Outcome(outcome)
-            changed = [delivery for delivery, outcome in zip(part, outcomes, strict=True) if outcome in _CHANGES]
-            await self._note(connection, rows_of(changed))
+            changed = (delivery for delivery, outcome in zip(part, outcomes, strict=True) if outcome in _CHANGES)
+            await self._notes.note(connection, changed)
         return outcomes
 
-    async def _note(self, connection: Connection, changed: Sequence[Row]) -> None:
-        """Note the hours that changed, in the transaction that changed them."""
-        hours = hours_of(changed)
-        if hours:
-            await connection.execute(self._note_windows, *map(list, zip(*hours, strict=True)), now(self._clock))
+    async def _copy_to(
+        self, connection: Connection, table: str, ordered: Sequence[Delivery], *, before: datetime | None = None
+    ) -> int:
+        """COPY; how many were stored: none of them when it is ``before`` or later by the server's clock.
+
+        The condition saves asking the server first. COPY takes no parameters: the text is made of a time of ours alone.
+        """
+        with encoding():
+            status = await connection.copy_to_table(
+                table,
+                source=self._encoder.copy_stream(ordered),
+                columns=COLUMNS,
+                format="binary",
+                where=f"now() < '{before.isoformat()}'" if before else None,
+            )
+        return int(status.removeprefix("COPY "))

@@ -1,10 +1,13 @@
-"""Fetches an exchange's instrument lists. Which of them are followed is decided elsewhere."""
+"""Fetches an exchange's instrument lists, and hands the limits they state to the client.
+
+Which of the instruments are followed is decided elsewhere.
+"""
 
 from collections.abc import Sequence
 
 from streamer.domain.errors import HistoryError, MalformedAnswer
 from streamer.domain.instrument import Instrument, Market
-from streamer.protocol.adapter import ExchangeAdapter
+from streamer.protocol.adapter import ExchangeAdapter, InstrumentPage, Pool
 from streamer.rest.client import RestClient
 from streamer.symbols.registry import Registry
 from streamer.telemetry.recorder import Recorder
@@ -29,38 +32,38 @@ async def load_registry(
     """
     instruments: list[Instrument] = []
     skipped: list[str] = []
+    limits: list[Pool] = []
     for market in markets:
         try:
-            found, odd = await _load_market(client, adapter, market)
+            pages = await _load_market(client, adapter, market)
         except HistoryError as error:
             if failed is None or len(failed) + 1 == len(markets):
                 raise
             failed[market] = error
             continue
-        instruments += found
-        skipped += odd
+        for page in pages:
+            instruments += page.instruments
+            skipped += page.skipped
+            limits += page.limits
+    client.take_over(limits)
     read = [market for market in markets if market not in (failed or {})]
     registry = Registry(adapter.name, instruments, {market: adapter.markets[market].intervals for market in read})
     recorder.instruments_loaded(adapter.name, len(registry), skipped, list(registry.clashes))
     return registry
 
 
-async def _load_market(
-    client: RestClient, adapter: ExchangeAdapter, market: Market
-) -> tuple[list[Instrument], list[str]]:
-    """The instruments of one market, and the lines that were not understood."""
+async def _load_market(client: RestClient, adapter: ExchangeAdapter, market: Market) -> list[InstrumentPage]:
+    """Every page of one market's list."""
     rest = adapter.markets[market].rest
-    instruments: list[Instrument] = []
-    skipped: list[str] = []
+    pages: list[InstrumentPage] = []
     cursor: str | None = None
     seen: set[str] = set()
     while True:
         page = (await client.ask(market, rest.instruments(cursor), rest.decode_instruments)).value
-        instruments += page.instruments
-        skipped += page.skipped
+        pages.append(page)
         cursor = page.cursor
         if cursor is None:
-            return instruments, skipped
+            return pages
         if cursor in seen:
             raise MalformedAnswer(f"{adapter.name}: the instrument list of {market.value} does not end")
         seen.add(cursor)

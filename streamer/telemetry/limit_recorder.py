@@ -14,10 +14,12 @@ class LimitRecorder:
         self._metrics = metrics
         self._log = logger
         self._alone = False
+        self._parts: dict[str, float] = {}
 
     def pool_used(self, pool: str) -> None:
         """A pool is asked for the first time; nothing bars it."""
         self._metrics.rest_throttled.labels(pool)
+        self._metrics.rest_budget.labels(pool).set(self._parts.setdefault(pool, 1.0))
         self._show(pool, "closed")
 
     def throttled(self, pool: str, pause_s: float | None, cause: str) -> None:
@@ -33,6 +35,11 @@ class LimitRecorder:
             self._show(pool, "open")
             self._log.error("rest_banned", pool=pool, pause_s=round(pause_s, 1), error=cause)
 
+    def ban_heard(self, pool: str, pause_s: float) -> None:
+        """Another process on this address was shut out, and so are we; no exchange told us to slow down."""
+        self._show(pool, "open")
+        self._log.warning("rest_ban_heard", pool=pool, pause_s=round(pause_s, 1))
+
     def probing(self, pool: str) -> None:
         """A ban should be over: one request leaves to find out."""
         self._show(pool, "half_open")
@@ -43,6 +50,21 @@ class LimitRecorder:
         self._show(pool, "closed")
         self._log.info("rest_relented", pool=pool)
 
+    def budget_part(self, pool: str, part: float) -> None:
+        """So much of its budget a pool spends, after the exchange told us to slow down; said when it changes."""
+        before, self._parts[pool] = self._parts.get(pool, 1.0), part
+        if part == before:
+            return
+        self._metrics.rest_budget.labels(pool).set(part)
+        if part < before:
+            self._log.warning("rest_budget_reduced", pool=pool, part=part)
+        else:
+            self._log.info("rest_budget_restored", pool=pool, part=part)
+
+    def limit_stated(self, pool: str, limit: int, before: int) -> None:
+        """The exchange states another limit than the one we went by, and is believed."""
+        self._log.warning("rest_limit_stated", pool=pool, limit=limit, before=before)
+
     def budget_leased(self) -> None:
         """What the processes behind this address may spend was divided anew."""
         if self._alone:
@@ -50,7 +72,7 @@ class LimitRecorder:
         self._alone = False
 
     def budget_unreachable(self, cause: Exception) -> None:
-        """The database that divides the limits is away; a lease that ends is gone on with by half. Said once."""
+        """The database that divides the limits is away; a lease that ends is not renewed. Said once."""
         if not self._alone:
             self._log.warning("rest_budget_unreachable", error=cause)
         self._alone = True

@@ -59,6 +59,10 @@ class Metrics:
         )
         self.candles_rejected = counter("candles_rejected", "Candles that cannot be.", "exchange", "reason")
         self.candles_dropped = counter("candles_dropped", "Candles given up for want of room.", "exchange")
+        self.candles_expired = counter(
+            "candles_expired", "Candles older than what is kept, not stored.", "exchange", "source"
+        )
+        self.candles_trimmed = counter("candles_trimmed", "Stored candles dropped because they outlived the retention.")
         self.frames_unknown = counter("frames_unknown", "Frames that were not understood.", "exchange", "kind")
         self.received_to_stored = histogram("received_to_stored_seconds", "From frame to committed row.", _LATENCIES)
         self.close_to_received = histogram(
@@ -90,6 +94,7 @@ class Metrics:
         self.rest_breaker = gauge(
             "rest_breaker", "1 for the state of the pool: closed, open (banned) or half open.", "pool", "state"
         )
+        self.rest_budget = gauge("rest_budget_ratio", "Part of the pool's budget that is spent.", "pool")
         self.clock_offset = gauge("clock_offset_seconds", "The exchange's time less ours.", "exchange")
         self.loop_lag = gauge("loop_lag_seconds", "How late the event loop wakes.")
         gauge("build_info", "The version that runs.", "version").labels(__version__).set(1)

@@ -19,6 +19,7 @@ from streamer.telemetry.gap_recorder import GapRecorder
 from streamer.telemetry.limit_recorder import LimitRecorder
 from streamer.telemetry.listing_recorder import ListingRecorder
 from streamer.telemetry.metrics import Metrics
+from streamer.telemetry.retention_recorder import RetentionRecorder
 from streamer.telemetry.said import Said
 from streamer.telemetry.spool_recorder import SpoolRecorder
 from streamer.telemetry.status import StatusBoard
@@ -37,6 +38,7 @@ class Recorder:
         self.listing = ListingRecorder(metrics, logger)
         self.spool = SpoolRecorder(metrics, logger)
         self.limits = LimitRecorder(metrics, logger)
+        self.retention = RetentionRecorder(metrics, logger)
         self._metrics = metrics
         self._log = logger
         self._status = status
@@ -188,6 +190,8 @@ class Recorder:
             self._metrics.candles_revised.labels(exchange).inc(count)
         elif outcome is Outcome.KEPT:
             self._metrics.candles_disagreed.labels(exchange).inc(count)
+        elif outcome is Outcome.EXPIRED:
+            self.retention.expired(exchange, source.value, count)
         else:
             self._metrics.candles_duplicate.labels(exchange).inc(count)
 

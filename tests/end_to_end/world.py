@@ -131,9 +131,9 @@ async def quiet(simulator: Simulator) -> None:
     await until(lambda: 15_000 < simulator.now_ms() % MINUTE_MS < 30_000, "no closing frame is on its way")
 
 
-def truth(simulator: Simulator, followed: Iterable[Followed]) -> dict[Key, Truth]:
-    """Every candle that the simulator has published of these series in the last day."""
-    span = Span(simulator.now_ms() - _BACK_MS, simulator.now_ms())
+def truth(simulator: Simulator, followed: Iterable[Followed], span: Span | None = None) -> dict[Key, Truth]:
+    """Every candle of these series that the simulator has published in ``span``, else of late."""
+    span = span or Span(simulator.now_ms() - _BACK_MS, simulator.now_ms())
     return {
         (one.exchange, one.symbol, one.interval.value, candle.open_ms): Truth(astuple(candle)[1:10], candle.sent_closed)
         for one in followed

@@ -186,3 +186,34 @@ def test_an_absurd_date_is_no_date(date: int | None) -> None:
     }  # fmt: skip
     page = BINANCE.markets[Market.LINEAR].rest.decode_instruments(orjson.dumps({"symbols": [line]}))
     assert [(item.listed_time, item.expiry_time) for item in page.instruments] == [(None, None)]
+
+
+def stated(market: Market, limits: object) -> dict[str, int]:
+    """The limits by pool that a list of no symbols states."""
+    page = BINANCE.markets[market].rest.decode_instruments(orjson.dumps({"symbols": [], "rateLimits": limits}))
+    return {pool.name: pool.limit for pool in page.limits}
+
+
+def weight(limit: object, interval: str = "MINUTE", number: int = 1, kind: str = "REQUEST_WEIGHT") -> dict[str, object]:
+    """One line of the limits."""
+    return {"rateLimitType": kind, "interval": interval, "intervalNum": number, "limit": limit}
+
+
+def test_the_weight_of_a_minute_is_read_from_the_list() -> None:
+    """Other limits, and weights of other windows, are none of it."""
+    others = [weight(50, "SECOND", 10, "ORDERS"), weight(61_000, number=5, kind="RAW_REQUESTS"), weight(9, "HOUR")]
+    assert stated(Market.SPOT, [*others, weight(1_200)]) == {"binance_spot": 1_200}
+    assert stated(Market.LINEAR, [weight(4_800), *others]) == {"binance_futures": 4_800}
+    assert stated(Market.SPOT, others) == {}
+
+
+def test_the_old_limit_of_coin_margined_futures_is_not_believed() -> None:
+    """Its list states 6,000 of a pool that it shares with 2,400; less than these is taken."""
+    assert stated(Market.INVERSE, [weight(6_000)]) == {}
+    assert stated(Market.INVERSE, [weight(1_200)]) == {"binance_futures": 1_200}
+
+
+@pytest.mark.parametrize("limits", [None, {}, [7], [weight("6000")], [weight(None)], [weight(0)], [weight(-1)], []])
+def test_limits_that_are_none_break_no_list(limits: object) -> None:
+    """Then the documented limit stays in force."""
+    assert stated(Market.SPOT, limits) == {}

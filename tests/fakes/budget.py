@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streamer.domain.errors import StoreUnavailable
-from streamer.protocol.ports import Claim
+from streamer.protocol.ports import Claim, Lease
 from streamer.timing.clock import Clock
-
-_GRACE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +14,6 @@ class _Row:
     units: int
     wish: int
     ends_at: float
-    forgotten_at: float
 
 
 class SharedLimits:
@@ -28,6 +25,7 @@ class SharedLimits:
         self.hung = False
         self._clock = clock
         self._rows: dict[tuple[str, int], _Row] = {}  # by pool and holder
+        self._banned: dict[str, float] = {}  # until when, by pool
         self._holders = 0
 
     def newcomer(self) -> "FakeBudget":
@@ -35,22 +33,21 @@ class SharedLimits:
         self._holders += 1
         return FakeBudget(self, self._holders)
 
-    def renew(self, holder: int, claims: Sequence[Claim], lasting_s: float) -> dict[str, int]:
+    def renew(self, holder: int, claims: Sequence[Claim], lasting_s: float) -> dict[str, Lease]:
         """See ``renew_leases.sql``."""
         self._fail(self.away)
         now_at = self._clock.monotonic()
-        self._rows = {key: row for key, row in self._rows.items() if row.forgotten_at > now_at}
-        leased: dict[str, int] = {}
+        self._rows = {key: row for key, row in self._rows.items() if row.ends_at > now_at}
+        leased: dict[str, Lease] = {}
         for claim in claims:
             others = [row for (pool, who), row in self._rows.items() if pool == claim.pool and who != holder]
-            units = sum(row.units if row.ends_at > now_at else (row.units + 1) // 2 for row in others)
-            wish, wishes = 10 if claim.busy else 1, sum(row.wish for row in others if row.ends_at > now_at)
-            due = max(1, (claim.total - max(1, claim.total // 10)) * wish // (wish + wishes))
-            free = max(0, claim.total - units)
-            leased[claim.pool] = min(due, free if (claim.pool, holder) in self._rows else (free + 1) // 2)
+            free = max(0, claim.total - sum(row.units for row in others))
+            due = _due(claim, [row.wish for row in others if row.wish > 0])
+            units = min(due, free if (claim.pool, holder) in self._rows else (free + 1) // 2)
+            banned_at = self._banned[claim.pool] = max(self._banned.get(claim.pool, 0.0), now_at + claim.banned_s)
+            leased[claim.pool] = Lease(units, banned_at - now_at)
             ends_at = now_at + lasting_s + claim.counts_s
-            kept = max(leased[claim.pool], claim.held)
-            self._rows[claim.pool, holder] = _Row(kept, wish, ends_at, ends_at + _GRACE_S)
+            self._rows[claim.pool, holder] = _Row(max(units, claim.held), claim.needed, ends_at)
         self._fail(self.deaf)
         return leased
 
@@ -59,11 +56,18 @@ class SharedLimits:
         self._fail(self.away)
         for claim in claims:
             until_at = self._clock.monotonic() + claim.counts_s
-            self._rows[claim.pool, holder] = _Row(claim.held, 0, until_at, until_at)
+            self._rows[claim.pool, holder] = _Row(claim.held, 0, until_at)
 
     def _fail(self, failing: bool) -> None:
         if failing:
             raise StoreUnavailable("the database is away")
+
+
+def _due(claim: Claim, others: Sequence[int]) -> int:
+    """What the claimant needs, or the level at which all is leased."""
+    leasable, needs = claim.total - claim.total // 50, sorted([claim.needed, *others])
+    levels = (-(-(leasable - sum(needs[:place])) // (len(needs) - place)) for place in range(len(needs)))
+    return min(claim.needed, max(levels)) + max(0, leasable - sum(needs)) // (2 * len(needs))
 
 
 class FakeBudget:
@@ -73,7 +77,7 @@ class FakeBudget:
         self._shared = shared
         self._holder = holder
 
-    async def lease(self, claims: Sequence[Claim], lasting_s: float) -> Mapping[str, int]:
+    async def lease(self, claims: Sequence[Claim], lasting_s: float) -> Mapping[str, Lease]:
         """As the real one."""
         await self._hang()
         return self._shared.renew(self._holder, claims, lasting_s)

@@ -1,5 +1,6 @@
 """An exchange that has every candle since its listing, and the parts of history built on it."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -87,6 +88,8 @@ class HistoryWorld:
         self.server = HistoryServer(self.clock)
         self.server_time = ServerTime(self.clock)
         self.delivered: list[Delivery] = []
+        self.storing = asyncio.Event()
+        self.storing.set()
         adapter = make_adapter(page_rows=page_rows, intervals=intervals)
         client = make_client(
             adapter,
@@ -119,9 +122,20 @@ class HistoryWorld:
         asked: Sequence[Asked],
         tell: Callable[[Headway], None] = unheard,
         options: BackfillOptions | None = None,
+        *,
+        opening: bool = False,
     ) -> list[Report]:
-        """Find out what is missing of the spans, and bring it; one report per series that lacked anything."""
-        planner = Planner(fetcher=self.fetcher, ledger=self.ledger, server_time=self.server_time, note=True)
+        """Find out what is missing of the spans, and bring it; one report per series that lacked anything.
+
+        With ``opening`` a first page is asked for where nobody says since when there are candles.
+        """
+        planner = Planner(
+            fetcher=self.fetcher,
+            ledger=self.ledger,
+            server_time=self.server_time,
+            note=True,
+            settled=self._settled if opening else None,
+        )
         found = await planner.find(asked)
 
         async def proved(chosen: Chosen, absent: Sequence[Span]) -> None:
@@ -131,6 +145,7 @@ class HistoryWorld:
             make_plan(found.wants, planner.pools),
             fetcher=self.fetcher,
             proved=proved,
+            settled=self._settled,
             clock=self.clock,
             recorder=self.facts.recorder,
             random=Random(1),  # noqa: S311 - jitter, not a secret
@@ -142,6 +157,10 @@ class HistoryWorld:
 
     async def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         self.delivered += deliveries
+
+    async def _settled(self) -> None:
+        """What is delivered is stored at once, unless a test holds it up."""
+        await self.storing.wait()
 
     def minutes(self, symbol: str = "BTC-USDT") -> list[int]:
         """The minutes after (or before) noon at which the delivered candles of ``symbol`` open, as delivered."""

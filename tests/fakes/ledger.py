@@ -115,12 +115,13 @@ class MemoryLedger:
         after = [time for time in times if run.last_time < time <= run.last_time + within]
         return max(before, default=None), min(after, default=None)
 
-    async def advance(self, marks: Mapping[Series, datetime]) -> None:
-        """Move marks forward."""
+    async def advance(self, marks: Mapping[Series, datetime], ended: Collection[Series] = ()) -> None:
+        """Move marks forward, and follow what did not end."""
         self._answer()
         for series, mark in marks.items():
-            if series in self.followed:
-                self.followed[series].mark = max(self.followed[series].mark, mark)
+            if (row := self.followed.get(series)) is not None:
+                row.mark = max(row.mark, mark)
+                row.until = row.until if series in ended else None
 
     async def record(self, window: Run, findings: Sequence[Finding], now: datetime) -> None:
         """Write down one asking."""

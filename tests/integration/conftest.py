@@ -12,9 +12,18 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from tests.integration.servers import KINDS, PLAIN, TIMESCALE, Servers, TestDatabase, Unavailable, remove_abandoned
+from tests.integration.servers import (
+    APACHE,
+    KINDS,
+    PLAIN,
+    TIMESCALE,
+    Servers,
+    TestDatabase,
+    Unavailable,
+    remove_abandoned,
+)
 
-_FIXTURES = {"database", "databases", "plain_database", "timescale_database"}
+_FIXTURES = {"database", "databases", "plain_database", "timescale_database", "apache_database"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +46,13 @@ def servers() -> Iterator[Servers]:
 async def database(request: pytest.FixtureRequest, servers: Servers) -> AsyncIterator[TestDatabase]:
     """An empty database, on every kind of server in turn."""
     async with _fresh_database(servers, request.param) as fresh:
+        yield fresh
+
+
+@pytest.fixture
+async def second_database(servers: Servers, database: TestDatabase) -> AsyncIterator[TestDatabase]:
+    """Another empty one beside ``database``, on the same server."""
+    async with _fresh_database(servers, database.kind) as fresh:
         yield fresh
 
 
@@ -66,6 +82,13 @@ async def databases(servers: Servers) -> AsyncIterator[list[TestDatabase]]:
         if not opened:
             pytest.skip("no kind of database can be had")
         yield opened
+
+
+@pytest.fixture
+async def apache_database(servers: Servers) -> AsyncIterator[TestDatabase]:
+    """An empty database where the extension can be created, but without continuous aggregates."""
+    async with _fresh_database(servers, APACHE) as fresh:
+        yield fresh
 
 
 @asynccontextmanager

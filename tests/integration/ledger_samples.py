@@ -1,6 +1,6 @@
 """Ledgers under test: the in-memory twin and the real one, each over a store to write candles to."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,10 +29,14 @@ async def nothing_to_refresh() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A ledger under test and the store it looks at; ``refresh`` brings what is derived up to date."""
+    """A ledger under test and the store it looks at; ``refresh`` brings what is derived up to date.
+
+    ``ends`` says of each series that was ever followed until when it was, None while it is.
+    """
 
     ledger: Ledger
     sink: CandleSink
+    ends: Callable[[], Awaitable[Mapping[Series, datetime | None]]]
     refresh: Refresh = nothing_to_refresh
 
     async def store(self, *minutes: int, series: Series = SERIES) -> None:
@@ -94,7 +98,12 @@ def candles_of(series: Series, open_times: Iterable[datetime]) -> list[Delivery]
 def memory_subject() -> Subject:
     """The twin over the store's twin."""
     store = MemoryStore()
-    return Subject(MemoryLedger(lambda series, time: (series, time) in store.rows, store.times), store)
+    ledger = MemoryLedger(lambda series, time: (series, time) in store.rows, store.times)
+
+    async def ends() -> Mapping[Series, datetime | None]:
+        return {series: row.until for series, row in ledger.followed.items()}
+
+    return Subject(ledger, store, ends)
 
 
 @asynccontextmanager
@@ -106,4 +115,8 @@ async def database_subject(database: TestDatabase) -> AsyncIterator[Subject]:
             while (await opened_store.rollups.refresh_due(NOW)).waiting:
                 pass
 
-        yield Subject(DatabaseLedger(opened_store.pool), opened_store.writer, refresh)
+        async def ends() -> Mapping[Series, datetime | None]:
+            rows = await opened_store.look("select exchange, symbol, interval, until from followed")
+            return {Series(exchange, symbol, Interval(interval)): until for exchange, symbol, interval, until in rows}
+
+        yield Subject(DatabaseLedger(opened_store.pool), opened_store.writer, ends, refresh)

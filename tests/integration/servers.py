@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 PLAIN = "postgresql"
 TIMESCALE = "timescaledb"
+APACHE = "timescaledb_apache"  # the same programs, with the licence that has no continuous aggregates
 
 _TIMESCALE_HOME = Path(os.environ.get("STREAMER_TEST_TIMESCALE_HOME", "/opt/streamer/timescaledb"))
 _TIMESCALE_IMAGE = "timescale/timescaledb:2.29.2-pg18"
@@ -39,10 +40,14 @@ _TIMESCALE_OPTIONS = {
     "max_worker_processes": "64",  # every database of a test gets a scheduler of its own
 }
 _OPTIONS = {"fsync": "off", "max_connections": "200"}  # no test pulls the machine's plug
-_PACKAGED = {f"postgresql{folder.name}": folder for folder in sorted(Path("/usr/lib/postgresql").glob("1[5-9]"))}
+_HOMES = [Path(home) for home in os.environ.get("STREAMER_TEST_POSTGRES_HOMES", "").split(os.pathsep) if home]
+_PLACES = ("/opt/streamer/postgresql{}", "/usr/lib/postgresql/{}", "/usr/pgsql-{}", "/usr/local/pgsql-{}")
+# Besides the newest, which is the plain one: the oldest, and on request those between, which add minutes and no more.
+_MAJORS = (15, 16, 17) if os.environ.get("STREAMER_TEST_EVERY_VERSION") else (15,)
+_OLDER = {f"postgresql{major}": major for major in _MAJORS}
 _ABANDONED_S = 3_600
 
-KINDS = (PLAIN, TIMESCALE, *_PACKAGED)
+KINDS = (PLAIN, TIMESCALE, *_OLDER)
 
 
 class Unavailable(Exception):
@@ -113,8 +118,10 @@ class Servers:
     def _start(self, kind: str) -> Server:
         if kind == TIMESCALE:
             return self._start_timescale()
+        if kind == APACHE:
+            return self._start_apache()
         try:
-            return self._start_installation(kind, _PACKAGED.get(kind), _OPTIONS)
+            return self._start_installation(kind, _home_of(_OLDER[kind]) if kind in _OLDER else None, _OPTIONS)
         except ConfigurationError as error:
             raise Unavailable(str(error)) from error
 
@@ -130,6 +137,12 @@ class Servers:
                 f"({_TIMESCALE_HOME}) is no installation, and Docker does not answer within 2 s"
             )
         return self._start_container()
+
+    def _start_apache(self) -> Server:
+        if not (_TIMESCALE_HOME / "bin" / "postgres").is_file():
+            raise Unavailable(f"no TimescaleDB to run without its licence: {_TIMESCALE_HOME} is no installation")
+        options = {**_OPTIONS, **_TIMESCALE_OPTIONS, "timescaledb.license": "apache"}
+        return self._start_installation(APACHE, _TIMESCALE_HOME, options)
 
     def _start_installation(self, kind: str, installation: Path | None, options: dict[str, str]) -> Server:
         server = EmbeddedServer(self._folder / kind, installation, options)
@@ -187,6 +200,24 @@ async def _look(kind: str, url: str) -> Server:
     if kind == TIMESCALE and not found:
         raise Unavailable(f"the PostgreSQL {version} given as TimescaleDB has no such extension")
     return Server(kind, url, kind == TIMESCALE, version)
+
+
+def _home_of(major: int) -> Path:
+    """An installation of this PostgreSQL.
+
+    Raises:
+        Unavailable: none of the places has one.
+    """
+    places = [*_HOMES, *(Path(place.format(major)) for place in _PLACES)]
+    for home in places:
+        with suppress(OSError):
+            said = subprocess.run([home / "bin" / "postgres", "--version"], capture_output=True, text=True, check=False)
+            if f"(PostgreSQL) {major}." in said.stdout:
+                return home
+    raise Unavailable(
+        f"no PostgreSQL {major}: STREAMER_TEST_POSTGRES_HOMES names none, and there is none at "
+        f"{', '.join(str(place) for place in places[len(_HOMES) :])}"
+    )
 
 
 def _docker_answers() -> bool:

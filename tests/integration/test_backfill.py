@@ -26,7 +26,6 @@ from tests.integration.exchange_gate import Gate
 from tests.integration.servers import TestDatabase
 
 STEP = 60_000
-LISTING_REQUESTS = 2  # daily and hourly candles show where Binance's spot history begins, which its list does not
 DAY = timedelta(days=1)
 _CANDLES = ("klines", "kline", "candles", "history-candles")
 
@@ -227,35 +226,6 @@ async def stored_count(world: World) -> int:
     return int(count)
 
 
-async def test_a_killed_run_is_gone_on_with(plain_database: TestDatabase, tmp_path: Path) -> None:
-    """SIGKILL in the middle: what memory held (40,000 candles) and what was under way is asked for again, no more."""
-    async with slow_world(plain_database, history_days=90, latency_s=1.0) as world:
-        config = settings_file(world, tmp_path)
-        last_ms = world.settled_ms()
-        first_ms = last_ms - 99_999 * STEP
-        span = ("--since", from_ms(first_ms).isoformat(), "--until", (from_ms(last_ms) + MINUTE).isoformat())
-        arguments = ("backfill", "--config", config, *span, "--exchange", "binance", "--symbols", "BTC-USDT")
-        async with service(*arguments, folder=tmp_path) as running:
-
-            async def partly() -> bool:
-                return await stored_count(world) >= 10_000
-
-            await until(partly, "a part of it is stored")
-            running.signal(Signals.SIGKILL)
-            await running.process.wait()
-        stored = await stored_count(world)
-        assert stored < 100_000
-        done = await command(*arguments, "--json", folder=tmp_path, patience_s=60.0)
-        assert done.code == 0, done.errors
-        [binance] = orjson.loads(done.output)["exchanges"]
-        assert binance["candles"] == 100_000 - stored
-        assert binance["requests"] == (100_000 - stored) / 1_000
-        repeated = asked(world.simulator) - 100
-        assert repeated <= 40 + 16 + 2 * LISTING_REQUESTS
-        assert await world.stored(BINANCE, first_ms, last_ms) == world.published(BINANCE, first_ms, last_ms)
-        assert await stored_count(world) == 100_000
-
-
 async def test_an_interrupted_run_stores_what_it_has(plain_database: TestDatabase, tmp_path: Path) -> None:
     """One SIGINT: 130, everything that was answered is stored, and the next run brings the rest."""
     async with slow_world(plain_database, history_days=90, latency_s=1.0) as world:
@@ -332,6 +302,12 @@ async def test_wrong_arguments_are_told_in_a_sentence(plain_database: TestDataba
             (("--since", "2024-02-01", "--until", "2024-01-01"), "not after it begins"),
             (("--timerange", "2024-2025"), "is no range"),
             (("--since", "2999-01-01"), "in the future"),
+            (("--since", "2999-01-01", "--until", "2999-02-01", "--dry-run"), "in the future"),
+            (("--since", "0001-01-01", "--until", "0002-01-01"), "before 1970"),
+            (("--latest", "5", "--symbols", ""), "--symbols names nothing"),
+            (("--latest", "5", "--exclude", ","), "--exclude names nothing"),
+            (("--latest", "5", "--symbols", "*-USDT", "--exclude", "*"), "leave nothing"),
+            (("--latest", "5", "--symbols", "*-USDT-PERP", "--exchange", "binance", "--interval", "1s"), "of 1s for"),
             (("--latest", "5", "--symbols", "NOPE-USDT"), "no symbol 'NOPE-USDT'"),
             (("--latest", "5", "--symbols", "NOPE*"), "matches the pattern 'NOPE*'"),
             (("--latest", "5", "--exchange", "bybit", "--interval", "1s"), "no candles of 1s"),

@@ -20,8 +20,8 @@ from tests.fakes.rest import POOL
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import open_store
 
-CLAIM = Claim(pool="pool", total=100, held=0, busy=True, counts_s=60.0)
-IDLE = replace(CLAIM, busy=False)
+CLAIM = Claim(pool="pool", total=100, held=0, needed=100, counts_s=60.0)
+IDLE = replace(CLAIM, needed=2)
 
 
 @pytest.fixture(params=["fake", "database"])
@@ -38,13 +38,13 @@ async def budgets(request: pytest.FixtureRequest, plain_database: TestDatabase) 
 
 async def lease(budget: Budget, claim: Claim = CLAIM, lasting_s: float = 20.0) -> int:
     """What one claim gets."""
-    return (await budget.lease([claim], lasting_s))["pool"]
+    return (await budget.lease([claim], lasting_s))["pool"].units
 
 
-async def test_the_first_gets_half_and_then_nine_tenths(budgets: list[Budget]) -> None:
-    """Nobody takes all that is free at once: another may come in the same moment."""
+async def test_the_first_gets_half_and_then_nearly_all(budgets: list[Budget]) -> None:
+    """Nobody takes all that is free at once, for another may come in the same moment; a fiftieth is never leased."""
     assert await lease(budgets[0]) == 50
-    assert await lease(budgets[0], replace(CLAIM, held=50)) == 90
+    assert await lease(budgets[0], replace(CLAIM, held=50)) == 98
 
 
 async def test_what_was_spent_counts_until_it_does_not(budgets: list[Budget]) -> None:
@@ -52,23 +52,41 @@ async def test_what_was_spent_counts_until_it_does_not(budgets: list[Budget]) ->
     first, second, third, elsewhere = budgets
     for held in (0, 50):
         await lease(first, replace(CLAIM, held=held))
-    assert await lease(second) == 5
-    assert await lease(first, replace(CLAIM, held=90)) == 45
-    assert await lease(second, replace(CLAIM, held=5)) == 10
+    assert await lease(second) == 1
+    assert await lease(first, replace(CLAIM, held=98)) == 49
+    assert await lease(second, replace(CLAIM, held=1)) == 2
     assert await lease(third) == 0
-    assert await lease(first, replace(CLAIM, held=45)) == 30
-    assert await lease(third) == 30
+    assert await lease(first, replace(CLAIM, held=49)) == 33
+    assert await lease(first, replace(CLAIM, held=33)) == 33
+    assert await lease(third) == 33
     assert await lease(elsewhere) == 50
 
 
-async def test_who_is_idle_leaves_most_to_who_is_busy(budgets: list[Budget]) -> None:
-    """One to ten, and never nothing."""
-    first, second, *_ = budgets
+async def test_who_needs_little_leaves_the_rest_to_who_needs_all(budgets: list[Budget]) -> None:
+    """While all needs fit half of the rest stays free, so that a newcomer begins with something."""
+    first, second, third, _ = budgets
     await lease(second, IDLE)
-    assert await lease(second, IDLE) == 90
-    assert await lease(first) == 5
-    assert await lease(second, replace(IDLE, held=5)) == 8
-    assert await lease(first) == 81
+    assert await lease(second, IDLE) == 50
+    assert await lease(first) == 25
+    assert await lease(second, replace(IDLE, held=50)) == 2
+    assert await lease(second, replace(IDLE, held=2)) == 2
+    assert await lease(first, replace(CLAIM, held=25)) == 96
+    await lease(third, replace(CLAIM, needed=30))
+    assert await lease(first, replace(CLAIM, held=96)) == 66
+    await lease(first, replace(CLAIM, held=66))
+    assert await lease(third, replace(CLAIM, needed=30)) == 30
+
+
+async def test_a_small_limit_is_divided_without_a_rest(budgets: list[Budget]) -> None:
+    """Two that need all of twenty requests have ten each."""
+    small = replace(CLAIM, total=20, needed=20)
+    first, second, *_ = budgets
+    await lease(first, small)
+    assert await lease(first, small) == 20
+    assert await lease(second, small) == 0
+    assert await lease(first, replace(small, held=20)) == 10
+    assert await lease(first, replace(small, held=10)) == 10
+    assert await lease(second, small) == 10
 
 
 async def test_what_is_given_back_counts_for_its_window_only(budgets: list[Budget]) -> None:
@@ -80,13 +98,23 @@ async def test_what_is_given_back_counts_for_its_window_only(budgets: list[Budge
     assert await lease(second) == 50
 
 
-async def test_a_lease_that_ended_keeps_half_for_its_holder(budgets: list[Budget]) -> None:
-    """It may be alive and unable to say so."""
+async def test_a_lease_that_ended_is_free(budgets: list[Budget]) -> None:
+    """Its holder goes on with what is never leased."""
     first, second, *_ = budgets
     await lease(first)
-    assert await lease(first, replace(CLAIM, counts_s=0.0), lasting_s=0.0) == 90
+    assert await lease(first, replace(CLAIM, counts_s=0.0), lasting_s=0.0) == 98
     await asyncio.sleep(0)
-    assert await lease(second) == 28
+    assert await lease(second) == 50
+
+
+async def test_a_ban_is_everybodys(budgets: list[Budget]) -> None:
+    """Whoever leases hears of it until it ends, but not who asks from another address."""
+    first, second, _, elsewhere = budgets
+    banned = (await first.lease([replace(CLAIM, banned_s=30.0)], 20.0))["pool"].banned_s
+    heard = (await second.lease([replace(CLAIM, banned_s=3.0)], 20.0))["pool"].banned_s
+    assert 29.0 < heard <= banned <= 30.0
+    assert (await second.lease([replace(CLAIM, pool="other")], 20.0))["other"].banned_s == 0.0
+    assert (await elsewhere.lease([CLAIM], 20.0))["pool"].banned_s == 0.0
 
 
 async def test_a_pool_too_small_to_divide_is_whole_for_the_first(budgets: list[Budget]) -> None:

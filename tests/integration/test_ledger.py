@@ -63,6 +63,14 @@ class LedgerSuite:
         assert await subject.ledger.follow("binance", {}, NOW) == {}
         assert await subject.ledger.follow("okx", {elsewhere: NOW}, NOW) == {elsewhere: START}
 
+    async def test_who_moves_a_mark_follows_the_series(self, subject: Subject) -> None:
+        """Another process, with other symbols, ends it meanwhile. What is delisted stays ended."""
+        await subject.ledger.follow("binance", {SERIES: START, OTHER: START}, NOW)
+        await subject.ledger.close({OTHER: at(7)})
+        await subject.ledger.follow("binance", {}, NOW + HOUR)
+        await subject.ledger.advance({SERIES: START, OTHER: at(7)}, {OTHER})
+        assert await subject.ends() == {SERIES: None, OTHER: at(7)}
+
     async def test_the_books_of_the_delisted_end_with_their_last_candle(self, subject: Subject) -> None:
         """Nothing is missing after it; what is missing before stays listed, and others are left alone."""
         await subject.ledger.follow("binance", {SERIES: START, OTHER: START}, NOW)

@@ -95,6 +95,22 @@ async def test_a_half_finished_migration_is_taken_up(database: TestDatabase) -> 
     assert report.applied[0] == "0024_completeness"
 
 
+async def test_notes_of_a_former_schema_are_worked_off(plain_database: TestDatabase) -> None:
+    """Hours that an older program noted, a row for each series, are built by this one."""
+    async with open_store(plain_database) as store:
+        await store.writer.write([delivery()])
+        await store.connection.execute(
+            """delete from schema_migrations where number = 40;
+               truncate rollup_windows;
+               alter table rollup_windows add column symbol text not null, drop column symbols;
+               insert into rollup_windows (exchange, symbol, first_hour, last_hour)
+               select exchange, symbol, open_time, open_time from klines"""
+        )
+        assert (await migrate(store.pool, OPTIONS)).applied == ("0040_rollup_symbols",)
+        assert (await store.rollups.refresh_due(delivery().received_time)).refreshed == 1
+        assert await store.look("select close from klines_1h") == [(1.5,)]
+
+
 def test_no_policy_runs_beside_the_first_refreshes() -> None:
     """A policy starts its job at once, and a second refresh of the same view is refused."""
     names = [migration.name for migration in migrations("timescaledb")]

@@ -19,6 +19,7 @@ from streamer.rest.transport import RawAnswer
 from streamer.simulator.faults import Fault, FaultKind
 from streamer.simulator.options import SimulatorOptions
 from streamer.simulator.simulator import Simulator
+from streamer.symbols.load import load_registry
 from streamer.timing.clock import FastClock
 from streamer.timing.server_time import ServerTime
 from tests.fakes.facts import Facts
@@ -43,10 +44,14 @@ class Watched:
 
 
 @asynccontextmanager
-async def limited(rate: float, *faults: Fault) -> AsyncIterator[tuple[Simulator, FastClock]]:
+async def limited(
+    rate: float, *faults: Fault, weights: Mapping[Market, int] | None = None
+) -> AsyncIterator[tuple[Simulator, FastClock]]:
     """A simulator with its limits on and the latency of the world, and its clock."""
     clock = FastClock(rate)
-    options = SimulatorOptions(latency_s=LATENCY_S, enforce_limits=True, forming_every_s=0.0, faults=faults)
+    options = SimulatorOptions(
+        latency_s=LATENCY_S, enforce_limits=True, forming_every_s=0.0, faults=faults, weights=weights or {}
+    )
     async with Simulator(options, clock) as simulator:
         yield simulator, clock
 
@@ -114,6 +119,21 @@ async def test_two_clients_at_full_speed_are_never_told_to_slow_down(exchange: s
     assert (spent.throttled, spent.retries, spent.success_rate) == (0, 0, 1.0)
     assert facts.metric("rest_throttled_total", pool=request.pool.name) == 0
     assert took_s < (windows + 1) * request.pool.window_s * 1.5
+
+
+async def test_a_limit_that_the_list_states_is_kept() -> None:
+    """Binance's futures count 480 a minute instead of 2,400 and say so in their list: no answer is a refusal."""
+    facts = Facts()
+    async with limited(60.0, weights={Market.LINEAR: 480}) as (simulator, clock):
+        request = candle_of_old("binance", clock)
+        async with client_of(simulator, "binance", clock, 1.0, facts) as (client, _):
+            await load_registry(client, ADAPTERS["binance"], list(Market), facts.recorder)
+            assert client.known(request.pool).limit == 480
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(100):
+                    tasks.create_task(client.get(Market.LINEAR, request))
+        assert {status for _, status in simulator.rest_statuses} == {200}
+    assert facts.said("rest_limit_stated") == 1
 
 
 async def test_nothing_leaves_during_a_ban_and_repair_resumes_first() -> None:

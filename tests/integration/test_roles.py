@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -15,25 +14,17 @@ from streamer.store.pool import Pool, PoolOptions
 from streamer.store.rollups import Rollups, catch_up
 from streamer.store.writer import Writer
 from streamer.timing.clock import SystemClock
+from tests.integration.roles import as_role, set_passwords
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import HOUR, OpenStore, delivery, open_store
-
-PASSWORD = "only-for-tests"
 
 
 @pytest.fixture
 async def store(database: TestDatabase) -> AsyncIterator[OpenStore]:
     """A database that a superuser migrated, whose roles were then given a password, as an operator does."""
     async with open_store(database) as opened:
-        for role in ("streamer", "streamer_read", "streamer_owner"):
-            await opened.connection.execute(f"alter role {role} password '{PASSWORD}'")
+        await set_passwords(opened.connection)
         yield opened
-
-
-def as_role(database: TestDatabase, role: str) -> str:
-    """The URL of the database for a role."""
-    parts = urlsplit(database.url)
-    return urlunsplit(parts._replace(netloc=f"{role}:{PASSWORD}@{parts.hostname}:{parts.port}"))
 
 
 async def test_the_owner_owns_everything(store: OpenStore) -> None:

@@ -260,6 +260,51 @@ async def test_the_servers_time_counts_too(store: OpenStore, now: datetime) -> N
     assert await high(store, "klines_1h", hour) == 8.0
 
 
+async def test_a_writer_whose_clock_lags_notes_what_the_server_finds_old(store: OpenStore, now: datetime) -> None:
+    """To the writer the candle is of the running hour, which needs no note; the server's policies have passed it."""
+    hour = Interval.H1.floor(now) - 10 * HOUR
+    await store.write_all(run_of(SYMBOL, hour - 20 * HOUR, hour))
+    await refresh_all(store, now)
+    lagging = Writer(store.pool, FakeClock(start_time=(hour + HOUR / 2).timestamp()))
+    report = await lagging.write([delivery(SYMBOL, hour, high=8.0)])
+    assert sum(report.counts.values()) == 1
+    await refresh_all(store, now)
+    assert await high(store, "klines_1h", hour) == 8.0
+
+
+async def test_a_clock_that_runs_ahead_notes_early(timescale_database: TestDatabase, now: datetime) -> None:
+    """What will be old by the writer's clock is noted now, and what is young by both clocks never is."""
+    async with open_store(timescale_database) as store:
+        open_time = Interval.M1.floor(now) - MINUTE
+        await store.writer.write([delivery("YOUNG-USDT", open_time)])
+        ahead = Writer(store.pool, FakeClock(start_time=(now + 5 * HOUR).timestamp()))
+        await ahead.write([delivery("OLD-USDT", open_time)])
+        assert await store.look("select symbols from rollup_windows") == [(["OLD-USDT"],)]
+
+
+async def test_plain_tables_are_noted_whoever_writes(plain_database: TestDatabase, now: datetime) -> None:
+    """An INSERT or UPDATE of somebody else shows in the hours and days too; runs of hours share a note."""
+    insert = """insert into klines (exchange, symbol, interval, open_time, open, high, low, close, volume, source,
+                                    received_at)
+                select 'binance', s, '1m', t, 1, 2, 0.5, 1.5, 10, 'file', t
+                from unnest($1::text[]) as s, unnest($2::timestamptz[]) as t"""
+    hour = Interval.H1.floor(now) - 50 * HOUR
+    async with open_store(plain_database) as store:
+        times = [hour + number * MINUTE for number in (0, 1, 70, 300)]
+        await store.connection.execute(insert, [SYMBOL, "ETH-USDT"], times)
+        noted = await store.look("select symbols, first_hour, last_hour from rollup_windows order by first_hour")
+        both = [SYMBOL, "ETH-USDT"]
+        assert [(sorted(symbols), *run) for symbols, *run in noted] == [
+            (both, hour, hour + HOUR),
+            (both, hour + 5 * HOUR, hour + 5 * HOUR),
+        ]
+        assert await refresh_all(store, now) == 4
+        assert await totals(store, "klines_1h") == (3, 4, hour)
+        await store.connection.execute("update klines set high = 8 where symbol = $1 and open_time = $2", SYMBOL, hour)
+        assert await refresh_all(store, now) == 1
+        assert (await high(store, "klines_1h", hour), await high(store, "klines_1d", Interval.D1.floor(hour))) == (8, 8)
+
+
 async def test_catching_up_waits_for_a_policy(timescale_database: TestDatabase, now: datetime) -> None:
     """A refresh that another session holds up comes through in the end."""
     async with open_store(timescale_database) as store:

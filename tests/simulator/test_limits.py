@@ -2,7 +2,9 @@
 
 import orjson
 
+from streamer.domain.instrument import Market
 from streamer.simulator.answering import Cost
+from streamer.simulator.binance_instruments import exchange_info
 from streamer.simulator.limits import ConnectLimits, RestLimits, bybit_too_many_visits
 
 
@@ -19,6 +21,17 @@ def test_binance_counts_weight_by_its_clocks_minute() -> None:
     assert 0 < int(refusal.headers["Retry-After"]) <= 60
     assert limits.judge("binance", Cost("binance spot"), 1_000.0).refusal is None
     assert limits.judge("binance", cost, 1_020.0).headers == {"X-MBX-USED-WEIGHT-1M": "10"}
+
+
+def test_other_weights_than_the_documented_ones_can_be_played() -> None:
+    """What is counted is what the lists state; COIN-M's goes on stating its old one unless told otherwise."""
+    weights = {Market.SPOT: 100, Market.LINEAR: 50}
+    limits = RestLimits(weights)
+    for pool, most in (("binance spot", 100), ("binance futures", 50)):
+        statuses = [_status(limits.judge("binance", Cost(pool, 10), 1_000.0).refusal) for _ in range(most // 10 + 1)]
+        assert statuses == [None] * (most // 10) + [429]
+    stated = {market: exchange_info(market, [], 0, weights)["rateLimits"][0]["limit"] for market in Market}
+    assert stated == {Market.SPOT: 100, Market.LINEAR: 50, Market.INVERSE: 6_000}
 
 
 def test_binance_bans_who_goes_on() -> None:

@@ -19,6 +19,7 @@ import orjson
 from streamer.domain.errors import MalformedAnswer
 from streamer.domain.instrument import Instrument, Kind, Market, Status, spell
 from streamer.domain.interval import from_ms
+from streamer.exchanges.binance.limits import stated_limits
 from streamer.protocol.adapter import InstrumentPage
 from streamer.protocol.wire import WrongShape, as_array, as_integer, as_object, as_text, member
 
@@ -82,13 +83,14 @@ MULTIPLIED_BASES: Mapping[str, int] = MappingProxyType({
 
 
 def decode_instruments(market: Market, body: bytes) -> InstrumentPage:
-    """The instruments of ``market`` in an ``exchangeInfo``, which is never paged.
+    """The instruments of ``market`` in an ``exchangeInfo``, which is never paged, and the limit it states.
 
     Raises:
         MalformedAnswer: there is no list of symbols in it.
     """
     try:
-        lines = as_array(member(as_object(orjson.loads(body)), "symbols"))
+        listing = as_object(orjson.loads(body))
+        lines = as_array(member(listing, "symbols"))
     except orjson.JSONDecodeError as error:
         raise MalformedAnswer(f"not JSON: {error}") from None
     except WrongShape as error:
@@ -102,7 +104,7 @@ def decode_instruments(market: Market, body: bytes) -> InstrumentPage:
         else:
             if instrument is not None:
                 instruments.append(instrument)
-    return InstrumentPage(tuple(instruments), skipped=tuple(skipped))
+    return InstrumentPage(tuple(instruments), skipped=tuple(skipped), limits=stated_limits(market, listing))
 
 
 def _name_of(line: Any, number: int) -> str:

@@ -7,7 +7,7 @@ import pytest
 from streamer.domain.errors import HistoryError, Refused, Unavailable
 from streamer.domain.instrument import Status
 from streamer.domain.series import Series
-from streamer.store.contract import GapFilter, GapStatus
+from streamer.store.contract import Finding, GapCause, GapFilter, GapStatus, Run
 from tests.fakes.keeping import at, minute_of
 from tests.unit.app.test_keeping import World, candle_of
 from tests.unit.app.test_keeping_listings import BTC, ETH, change, chosen, followed
@@ -163,6 +163,28 @@ async def test_an_end_that_is_found_late_ends_no_later_life() -> None:
         await world.go_to(240)
         assert await lacking(world, ETH.series, 0, 37) == []
         assert followed(world, ETH.series)[1] is not None
+
+
+async def test_books_are_closed_once() -> None:
+    """Another process may follow a series again, whose list has it again: what that one lists as missing stays."""
+    world = World("BTC", "ETH")
+    world.database.ready.set()
+    async with world.running():
+        world.keeping.settled(world.series)
+        await world.go_to(3)
+        world.store(0, 2)
+        for minute in range(3):
+            world.keeping.closed(candle_of(ETH.series, minute))
+        world.exchange.volume = lambda symbol, minute: None if symbol == "ETHUSDT" and minute >= 3 else 3.0
+        world.keeping.follow(change(BTC, gone=(ETH,)), {})
+        await world.go_to(20)
+        assert followed(world, ETH.series)[1] == 3
+        missing = Run(ETH.series, at(15), at(16))
+        finding = Finding(missing, GapStatus.OPEN, GapCause.BREAK, "lost", at(600))
+        await world.database.ledger.record(missing, [finding], at(20))
+        world.keeping.follow(change(BTC), {})
+        await world.go_to(40)
+        assert [gap.run for gap in await world.database.ledger.gaps(GapFilter(symbol="ETH-USDT"), 9)] == [missing]
 
 
 async def test_a_listing_while_the_start_waits_for_the_database_is_kept() -> None:

@@ -32,6 +32,7 @@ def test_an_end_may_be_left_out() -> None:
     assert read_range(None, None, "20240101-") == TimeRange(NEW_YEAR, None)
     assert read_range(None, None, "-20240201") == TimeRange(None, FEBRUARY)
     assert read_range("2024-01-01", None, None) == TimeRange(NEW_YEAR, None)
+    assert read_range("1970-01-01", None, None) == TimeRange(datetime(1970, 1, 1, tzinfo=UTC), None)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,9 @@ def test_an_end_may_be_left_out() -> None:
         ("yesterday", None, None, "--since 'yesterday' is no ISO date"),
         (None, "2024-13-01", None, "--until '2024-13-01' is no ISO date"),
         ("0001-01-01T00:00+14:00", None, None, "is no ISO date"),
+        ("0001-01-01", None, None, "1-01-01T00:00Z is before 1970"),
+        (None, "1969-12-31T23:59", None, "is before 1970"),
+        (None, None, "19691231-", "is before 1970"),
         ("2024-02-01", "2024-02-01", None, "ends at 2024-02-01T00:00Z, not after it begins"),
         (None, None, "20240201-20240101", "not after it begins"),
         (None, None, "-", "is no range"),

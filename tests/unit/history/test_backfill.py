@@ -100,6 +100,39 @@ async def test_one_failing_series_stops_no_other() -> None:
     assert world.facts.said("history_failed") == 1
 
 
+async def test_no_more_is_asked_for_than_a_kill_may_cost() -> None:
+    """While nothing is stored only so many pages are asked for; a larger one takes the place of several."""
+    for rows, most in ((100, 16), (600, 16), (1_000, 9), (10_000, 1)):
+        world = HistoryWorld(page_rows=rows)
+        world.storing.clear()
+        working = asyncio.create_task(world.backfill([asked(-20 * rows)]))
+        await world.clock.advance(1.0)
+        assert len(world.server.asked) == most
+        world.storing.set()
+        await working
+        assert len(world.minutes()) == 20 * rows - 2
+
+
+async def test_what_a_page_proves_is_written_down_before_the_next_is_asked_for() -> None:
+    """A run that is killed later leaves none of its minutes to be asked for again, those that do not exist included."""
+    world = HistoryWorld()
+    world.server.absent = {to_ms(minute(-number)) for number in (1_300, 1_297, 1_286)}
+
+    def told(headway: Headway) -> None:
+        if headway.requests == 2:
+            world.storing.clear()
+
+    options = BackfillOptions(concurrency=1)
+    working = asyncio.create_task(world.backfill([asked(-1_301)], told, options))
+    await world.clock.advance(1.0)
+    assert len(world.server.asked) == 2
+    gaps = await world.ledger.gaps(GapFilter(status=GapStatus.ABSENT), 10)
+    assert [gap.run.first_time for gap in gaps] == [minute(-1_300), minute(-1_297)]
+    working.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await world.clock.finish(working)
+
+
 async def test_an_outage_is_waited_out() -> None:
     """Half a minute without network costs no series its history."""
     world = HistoryWorld()

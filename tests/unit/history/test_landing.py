@@ -1,6 +1,7 @@
-"""The way of bulk candles to the store: large batches, bounded memory, and nothing lost when the database is away."""
+"""The way of bulk candles to the store: as they come, in bounded memory, and none lost when the database is away."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from random import Random
 
@@ -11,7 +12,7 @@ from streamer.domain.errors import StoreUnavailable
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
 from streamer.history.landing import Landing
-from streamer.store.contract import CandleSink
+from streamer.store.contract import CandleSink, WriteReport
 from tests.fakes.clock import FakeClock
 from tests.fakes.facts import Facts
 from tests.fakes.store import MemoryStore
@@ -33,8 +34,8 @@ def landing(store: CandleSink, clock: FakeClock) -> Landing:
     return Landing(store, clock=clock, recorder=Facts().recorder, random=Random(1))  # noqa: S311 - jitter
 
 
-async def test_batches_are_large_while_much_comes() -> None:
-    """A hundred pages of a thousand rows are a handful of writes, none above the limit, in the order they came."""
+async def test_batches_grow_while_much_comes() -> None:
+    """A hundred pages of a thousand rows are written five at a time, in the order they came."""
     store, clock = MemoryStore(), FakeClock()
     bulk = landing(store, clock)
 
@@ -45,24 +46,60 @@ async def test_batches_are_large_while_much_comes() -> None:
 
     await clock.finish(asyncio.gather(fetch(), bulk.run()))
     assert len(store.rows) == 100_000
-    sizes = [len(batch) for batch in store.batches]
-    assert max(sizes) <= 20_000
-    assert min(sizes[:-1]) >= 10_000
+    assert {len(batch) for batch in store.batches} == {5_000}
     assert sum(bulk.written.values()) == 100_000
 
 
-async def test_a_little_does_not_wait_for_more() -> None:
-    """A single page is stored two seconds later: a kill then costs it no more."""
+async def test_a_little_is_written_at_once() -> None:
+    """A single page waits for no other: a kill then costs it no more."""
     store, clock = MemoryStore(), FakeClock()
     bulk = landing(store, clock)
     running = asyncio.create_task(bulk.run())
     await bulk.put(page(1, 10))
-    await clock.advance(1.9)
-    assert not store.rows
-    await clock.advance(0.2)
+    await clock.finish(bulk.settled())
     assert len(store.rows) == 10
     bulk.close()
     await clock.finish(running)
+
+
+class SlowStore(MemoryStore):
+    """Takes a second for each batch."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    async def write(self, batch: Sequence[Delivery]) -> WriteReport:
+        """Store it a second later."""
+        await self._clock.sleep(1.0)
+        return await super().write(batch)
+
+
+async def test_settled_waits_for_what_was_put_before_and_for_nothing_else() -> None:
+    """Not for what others put later, and no sooner than the batch is stored."""
+    clock = FakeClock()
+    store = SlowStore(clock)
+    bulk = landing(store, clock)
+    running = asyncio.create_task(bulk.run())
+    for number in range(5):
+        await bulk.put(page(number))
+    early = asyncio.create_task(bulk.settled())
+    await clock.advance(0.5)
+    await bulk.put(page(5))
+    late = asyncio.create_task(bulk.settled())
+    done = []
+    for _ in range(3):
+        done.append((len(store.rows), early.done(), late.done()))
+        await clock.advance(1.0)
+    assert done == [(0, False, False), (5_000, True, False), (6_000, True, True)]
+    bulk.close()
+    await clock.finish(running)
+
+
+async def test_nothing_put_is_settled() -> None:
+    """At once."""
+    bulk = landing(MemoryStore(), FakeClock())
+    await bulk.settled()
 
 
 async def test_fetchers_wait_while_the_database_is_behind() -> None:
@@ -94,7 +131,7 @@ async def test_a_database_that_stays_away_ends_it() -> None:
     bulk = landing(store, clock)
     await bulk.put(page(1))
     bulk.close()
-    with pytest.raises(StoreUnavailable, match="for good"):
+    with pytest.raises(StoreUnavailable, match="away for good; what is stored stays"):
         await clock.finish(bulk.run())
 
 

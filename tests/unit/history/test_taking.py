@@ -3,6 +3,7 @@
 from streamer.domain.errors import MalformedAnswer
 from streamer.domain.gaps import Span
 from streamer.domain.interval import Interval, to_ms
+from streamer.history.backfill import Report
 from streamer.history.dividing import Supply, divide
 from streamer.history.plan import Want
 from streamer.history.taking import Taking
@@ -55,6 +56,35 @@ async def test_files_that_are_not_there_yet_fail_nothing() -> None:
     await taking.run()
     [report] = taking.alone()
     assert (report.error, report.left) == (None, ())
+
+
+async def alone(*holes: Span) -> Report:
+    """What became of February in files alone, its file published without ``holes``."""
+    world = ArchiveWorld(Interval.M1)
+    world.publish(world.month(FEBRUARY), without=holes)
+    want = Want(world.chosen, (Span(FEBRUARY, MARCH - MINUTE),), 1_000, lambda _: 2)
+    taking = Taking(world.fetcher, divide([want], Supply.FILES, world.fetcher.parts_for), lambda _: None)
+    await taking.run()
+    [report] = taking.alone()
+    assert report.candles + sum(span.candles(Interval.M1) for each in taking.reports for span in each.remaining) == (
+        want.candles
+    )
+    return report
+
+
+async def test_minutes_that_an_exchange_never_had_fail_nothing() -> None:
+    """An outage, or the time before the listing, with later candles in the same file: its files are all taken."""
+    listing = Span(FEBRUARY, FEBRUARY + 3 * 1_440 * MINUTE)
+    outage = Span(FEBRUARY + 9_000 * MINUTE, FEBRUARY + 9_179 * MINUTE)
+    report = await alone(listing, outage)
+    assert (report.error, report.left) == (None, ())
+
+
+async def test_a_file_that_ends_early_fails_its_series_where_rest_is_not_asked() -> None:
+    """Nothing in it says that there was no more."""
+    report = await alone(Span(MARCH - 180 * MINUTE, MARCH - MINUTE))
+    assert "cut_short" in str(report.error)
+    assert report.left == (Span(MARCH - 181 * MINUTE, MARCH - MINUTE),)
 
 
 def _url(world: ArchiveWorld, path: str) -> str:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from streamer.domain.gaps import Span, joined
 from streamer.domain.interval import Interval
-from streamer.history.plan import Page, Want
-from streamer.history.walk import SURE_ROWS, Seen, Walk
+from streamer.history.plan import SURE_ROWS, Page, Want
+from streamer.history.walk import Seen, Walk
 from streamer.symbols.resolve import Chosen
 from tests.fakes.rest import instrument
 
@@ -105,7 +105,16 @@ def test_a_run_at_the_edge_of_a_page_is_proved_by_the_next() -> None:
     assert minutes_of(walk.absent) == list(range(90, 100))
     assert walk.unserved == []
     asked = [(page.window.first_ms // STEP, page.rows(M1)) for page in exchange.asked]
-    assert asked == [(0, 100), (90, 100), (190, 100), (290, 20)]
+    assert asked == [(0, 100), (90, 100), (190, 100), (290, 100)]
+
+
+def test_a_long_silence_at_the_end_of_a_stretch_is_proved_by_what_follows() -> None:
+    """A small page has room for witnesses: what they prove is left over for no other run of the program."""
+    exchange = Exchange(set(range(600)) - set(range(280, 340)))
+    walk = walk_of([Span(0, 299 * STEP)], rows=100)
+    exchange.walked(walk)
+    assert (minutes_of(walk.absent), walk.unserved) == (list(range(280, 300)), [])
+    assert exchange.asked[-1].rows(M1) == 100
 
 
 def test_silence_at_the_very_end_is_not_called_absent() -> None:

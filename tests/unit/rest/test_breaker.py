@@ -98,3 +98,38 @@ def test_a_pause_never_shortens_what_is_waited() -> None:
     paused.pause(30.0)
     paused.pause(10.0)
     assert paused.waits_until(29.0) == pytest.approx(30.0)
+
+
+def test_history_lets_a_live_request_be_the_probe() -> None:
+    """Also one of another process on this address: it has two seconds after a ban, and none after a mere pause."""
+    banned, paused = breaker(), breaker()
+    banned.ban(0.0, 10.0, stated=True)
+    assert banned.waits_until(11.0) is None
+    assert banned.waits_until(11.0, live=False) == pytest.approx(13.0)
+    assert banned.waits_until(13.0, live=False) is None
+    paused.pause(10.0)
+    assert paused.waits_until(10.0, live=False) is None
+
+
+def test_a_ban_that_another_met_is_obeyed() -> None:
+    """It opens, its end needs a probe as well, and it is not told on as our own."""
+    told = breaker()
+    assert told.hear(0.0, 30.0) == pytest.approx(30.0)
+    assert told.state is BreakerState.OPEN
+    assert told.waits_until(29.0) == pytest.approx(30.0)
+    assert told.banned_s(1.0) == 0.0
+    assert told.hear(1.0, 29.0) is None
+    assert told.leave() is True
+
+
+def test_hearing_of_our_own_ban_changes_nothing() -> None:
+    """Nor of one that is over, told with a little delay."""
+    banned = breaker()
+    banned.ban(0.0, 30.0, stated=True)
+    assert banned.banned_s(11.0) == pytest.approx(20.0)
+    assert banned.hear(11.0, 20.2) is None
+    assert banned.leave() is True
+    banned.probed(31.0, relented=True)
+    assert banned.hear(31.0, 0.3) is None
+    assert banned.state is BreakerState.CLOSED
+    assert banned.hear(31.0, 0.0) is None

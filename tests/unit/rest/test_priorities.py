@@ -164,3 +164,15 @@ async def _spend(limiter: PoolLimiter, weight: int) -> None:
 
 def _never(clock: FakeClock) -> ServerTime:
     return ServerTime(clock)
+
+
+@pytest.mark.parametrize(("pool", "weight"), [(MINUTE, 1), (SHORT, 1), (SHORTEST, 1)], ids=str)
+async def test_history_uses_nearly_the_whole_lease(pool: Pool, weight: int) -> None:
+    """Of a lease 95% and more, though it be half of a small limit."""
+    clock = FakeClock(start_time=6_000_000_000.0)
+    limiter = limiter_of(pool, clock)
+    limiter.grant(pool.limit // 2, until_at=1_000.0)
+    windows = 2 if pool is MINUTE else 40
+    async with long_backfill(limiter, clock, weight) as left:
+        await clock.advance(windows * pool.window_s - 0.001)
+    assert weight * len(left) >= 0.95 * windows * (pool.limit // 2)

@@ -1,5 +1,7 @@
 """What the tree of settings means."""
 
+from datetime import timedelta
+
 import pytest
 from pydantic import ValidationError
 
@@ -81,3 +83,11 @@ def test_the_tree_is_frozen() -> None:
     """Settings are read once."""
     with pytest.raises(ValidationError):
         Settings().http.port = 5  # type: ignore[misc]  # the point of the test
+
+
+def test_candles_are_kept_for_ever_unless_said_otherwise() -> None:
+    """A retention of three days beyond a chunk is the least."""
+    assert Settings().storage.retention is None
+    storage = Settings.model_validate({"storage": {"retention": "4d", "chunk_interval": "1d"}}).storage
+    assert storage.retention == timedelta(days=4)
+    assert Settings.model_validate({"storage": {"retention": None}}).storage.retention is None

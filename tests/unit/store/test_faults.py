@@ -1,5 +1,7 @@
 """Errors are told apart by SQLSTATE, and what is not known keeps the batch."""
 
+import struct
+
 import asyncpg
 import pytest
 
@@ -70,8 +72,8 @@ def test_our_own_errors_pass_through() -> None:
 
 
 def test_a_value_that_cannot_be_sent_is_the_rows_fault() -> None:
-    """The driver's encoders speak in built-in errors; those of the connection pass."""
-    for fault in (OverflowError(), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogate")):
+    """The encoder speaks in built-in errors; those of the connection pass."""
+    for fault in (OverflowError(), UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogate"), struct.error()):
         with pytest.raises(RowsRefused, match="22000"), encoding():
             raise fault
     with pytest.raises(asyncpg.InterfaceError), encoding():

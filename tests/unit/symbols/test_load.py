@@ -8,12 +8,12 @@ import pytest
 from streamer.domain.errors import HistoryError, MalformedAnswer, Unavailable
 from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
-from streamer.protocol.adapter import InstrumentPage
+from streamer.protocol.adapter import InstrumentPage, Pool
 from streamer.rest.client import RestOptions
 from streamer.rest.transport import RawAnswer
 from streamer.symbols.load import load_registry
 from tests.fakes.facts import Facts
-from tests.fakes.rest import MARKETS, AnsweringTransport, answer, instrument, make_adapter, make_client
+from tests.fakes.rest import MARKETS, POOL, AnsweringTransport, answer, instrument, make_adapter, make_client
 
 BTC, ETH, PERP = instrument("BTC"), instrument("ETH"), instrument("BTC", market=Market.LINEAR)
 
@@ -73,3 +73,17 @@ async def test_a_list_that_turns_in_circles_is_given_up() -> None:
     client = make_client(adapter, AnsweringTransport(by_cursor), Facts().recorder)
     with pytest.raises(MalformedAnswer, match="does not end"):
         await load_registry(client, adapter, [Market.SPOT], Facts().recorder)
+
+
+async def test_stated_limits_are_taken_over() -> None:
+    """Of the limits that the lists of two markets state for one pool, the lesser one holds."""
+    stated = [Pool(name=POOL.name, limit=limit, window_s=POOL.window_s) for limit in (300, 200)]
+    pages = {
+        Market.SPOT: [InstrumentPage((BTC,), limits=(stated[0],))],
+        Market.LINEAR: [InstrumentPage((PERP,), limits=(stated[1],))],
+    }
+    facts, adapter = Facts(), make_adapter(pages=pages)
+    client = make_client(adapter, AnsweringTransport(by_cursor), facts.recorder)
+    await load_registry(client, adapter, MARKETS, facts.recorder)
+    assert client.known(POOL).limit == 200
+    assert facts.said("rest_limit_stated") == 1

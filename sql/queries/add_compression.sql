@@ -1,0 +1,1 @@
+select add_compression_policy('klines', $1::interval);

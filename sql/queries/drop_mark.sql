@@ -1,0 +1,1 @@
+delete from database_marks where name = $1;

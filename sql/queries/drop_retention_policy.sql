@@ -1,0 +1,1 @@
+select remove_retention_policy('klines', if_exists => true);

@@ -1,0 +1,87 @@
+"""Judges of what the database holds: its migrations, how many series, what waits and what is missing."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from streamer.app.doctor.finding import Finding, fail, ok, skipped, warn
+from streamer.store.kinds import Kind
+from streamer.store.statements import Migration
+from streamer.store.vitals import Books, Schema, Storage, Unread
+
+_MOST_ON_PLAIN = 500
+_MOST_WITH_LONG_CHUNKS = 1_000
+_LONG_CHUNK = timedelta(days=1)
+_WARN_WAIT, _FAIL_WAIT = timedelta(minutes=10), timedelta(days=1)
+
+
+def judge_migrations(schema: Schema | Unread, known: list[Migration], *, applied_by_run: bool) -> Finding:
+    """The schema is that of this program; ``known`` are its migrations for this kind of database."""
+    check = "migrations"
+    if isinstance(schema, Unread):
+        return skipped(check, schema.reason)
+    if schema.kind is None:
+        return fail(check, "the database has no schema yet", "streamer migrate")
+    ours = {migration.number: migration for migration in known}
+    pending = ours.keys() - {number for number, _, _ in schema.applied}
+    foreign = _foreign(schema, ours)
+    if foreign is not None:
+        return fail(check, *foreign)
+    if pending and applied_by_run:
+        return warn(check, f"{len(pending)} of {len(ours)} are not applied; `streamer run` will", "streamer migrate")
+    if pending:
+        return fail(check, f"{len(pending)} of {len(ours)} are not applied", "streamer migrate")
+    return ok(check, f"all {len(ours)} are applied")
+
+
+def _foreign(schema: Schema, ours: Mapping[int, Migration]) -> tuple[str, str] | None:
+    """What another program's migration did to this database, and the cure."""
+    for number, name, checksum in schema.applied:
+        if number not in ours:
+            return f"the database is newer than this program: it has {number:04}_{name}", "update streamer"
+        if ours[number].checksum != checksum:
+            return f"{number:04}_{name} was changed after it was applied", "take the release that made this database"
+    return None
+
+
+def judge_series(schema: Schema | Unread, storage: Storage | Unread, books: Books | Unread) -> Finding:
+    """A plain table is meant for some hundred series, long chunks for a thousand."""
+    check = "series"
+    if isinstance(books, Unread):
+        return skipped(check, books.reason)
+    count = sum(books.followed.values())
+    sentence = f"{count:,} are followed"
+    if isinstance(schema, Schema) and schema.kind == Kind.POSTGRESQL and count > _MOST_ON_PLAIN:
+        cure = "TimescaleDB with the community licence (docs/operating.md, moving)"
+        return warn(check, f"{sentence}, and a plain table is meant for up to about {_MOST_ON_PLAIN}", cure)
+    interval = None if isinstance(storage, Unread) else storage.chunk_interval
+    if interval is not None and interval > _LONG_CHUNK and count > _MOST_WITH_LONG_CHUNKS:
+        cure = "select set_chunk_time_interval('klines', interval '1 day')"
+        return warn(check, f"{sentence}, and chunks are {interval.days} days long", cure)
+    return ok(check, sentence)
+
+
+def judge_windows(books: Books | Unread) -> Finding:
+    """What was written late is brought into the 1h and 1d candles within seconds while a service runs."""
+    check = "1h and 1d candles"
+    if isinstance(books, Unread):
+        return skipped(check, books.reason)
+    if books.oldest is None or not books.waiting:
+        return ok(check, "no window waits")
+    minutes = books.oldest // timedelta(minutes=1)
+    sentence = f"{books.waiting:,} windows wait, the oldest for {minutes:,} minutes"
+    cure = "start streamer run; if it runs, its log says what is in the way (rollups_failed)"
+    if books.oldest > _FAIL_WAIT:
+        return fail(check, sentence, cure)
+    return warn(check, sentence, cure) if books.oldest > _WARN_WAIT else ok(check, sentence)
+
+
+def judge_gaps(books: Books | Unread) -> Finding:
+    """What is missing is listed; somebody should know."""
+    check = "gaps"
+    if isinstance(books, Unread):
+        return skipped(check, books.reason)
+    if not books.open_gaps:
+        return ok(check, "none is open")
+    causes = ", ".join(f"{count:,} {cause}" for cause, count in sorted(books.open_gaps.items()))
+    sentence = f"{sum(books.open_gaps.values()):,} are open ({causes})"
+    return warn(check, sentence, "streamer gaps list; streamer gaps repair")
