@@ -15,6 +15,7 @@ from streamer.cli.demo import demo
 from streamer.cli.doctor import doctor
 from streamer.cli.gaps import gaps
 from streamer.cli.migrate import migrate
+from streamer.cli.query import query
 from streamer.cli.run import run
 from streamer.cli.simulate import simulate
 from streamer.cli.sql import sql
@@ -36,7 +37,7 @@ def version() -> None:
     click.echo(__version__)
 
 
-for verb in (run, demo, simulate, migrate, backfill, verify, gaps, symbols, sql, doctor):
+for verb in (run, demo, simulate, migrate, backfill, verify, gaps, symbols, query, sql, doctor):
     streamer.add_command(verb)
 
 

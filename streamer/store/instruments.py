@@ -1,8 +1,10 @@
 """Remembers the instrument lists. What is gone from a list is closed, never deleted: its candles remain."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
-from streamer.domain.instrument import Instrument
+from streamer.domain.instrument import Instrument, Kind, Market, Status
 from streamer.store.pool import Pool
 from streamer.store.statements import query
 
@@ -14,6 +16,7 @@ class Instruments:
         self._pool = pool
         self._save = query("save_instruments")
         self._close = query("close_instruments")
+        self._list = query("list_instruments")
 
     async def save_instruments(self, exchange: str, instruments: Sequence[Instrument]) -> None:
         """Replace what is stored of ``exchange``; of two with one symbol the later stays.
@@ -29,6 +32,29 @@ class Instruments:
                 columns = map(list, zip(*(by_symbol[symbol] for symbol in sorted(by_symbol)), strict=True))
                 await connection.execute(self._save, exchange, *columns)
             await connection.execute(self._close, exchange, list(by_symbol))
+
+    async def stored(self) -> list[Instrument]:
+        """Every instrument that was ever listed, by exchange and symbol.
+
+        Raises:
+            StoreUnavailable: the database is away.
+        """
+        async with self._pool.connection() as connection:
+            rows = await connection.fetch(self._list)
+        return [_instrument(**row) for row in rows]
+
+
+def _instrument(
+    *, market: str, kind: str, status: str, listed_at: datetime | None, expires_at: datetime | None, **others: Any
+) -> Instrument:
+    return Instrument(
+        market=Market(market),
+        kind=Kind(kind),
+        status=Status(status),
+        listed_time=listed_at,
+        expiry_time=expires_at,
+        **others,
+    )
 
 
 def _row(instrument: Instrument) -> tuple[object, ...]:

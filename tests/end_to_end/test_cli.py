@@ -14,7 +14,7 @@ from tests.end_to_end.process import clean_environment, command, left_in, servic
 from tests.end_to_end.world import simulating, write_settings
 from tests.integration.servers import TestDatabase, data_folder
 
-VERBS = ("run", "demo", "simulate", "migrate", "symbols", "sql", "doctor", "version")
+VERBS = ("run", "demo", "simulate", "migrate", "symbols", "query", "sql", "doctor", "version")
 SYMBOLS = {"binance": ["BTC-USDT"], "bybit": ["BTC-USDT"], "okx": ["BTC-USDT"]}
 
 
