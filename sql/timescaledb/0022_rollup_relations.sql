@@ -84,8 +84,9 @@ begin
 end
 $procedure$;
 
--- After the first refresh, which a running job of the policy would refuse. No start: a bounded refresh would hide older
--- history. The end is as for all refreshes: never from the previous hour on, and a refreshed running bucket is frozen.
+-- After the first refresh, which a running job of the policy would refuse. No start, for a bounded refresh would hide
+-- older history; but where retention bounds the hours, what else is built on klines begins there from the first run on:
+-- a refresh of what was dropped would drop its bars. The end is as for all refreshes: never from the previous hour on, and a refreshed running bucket is frozen.
 create procedure finish_rollup(wanted text)
 language plpgsql
 as $procedure$
@@ -95,7 +96,11 @@ begin
     select * into strict r from rollups where name = wanted;
     perform add_continuous_aggregate_policy(
         format('%I', 'klines_' || wanted || '_by_base')::regclass,
-        start_offset => null,
+        start_offset => case when r.source = 'klines' then (
+            select (j.config ->> 'start_offset')::interval
+            from timescaledb_information.jobs j
+            where j.hypertable_name = 'klines_1h_by_base' and j.proc_name = 'policy_refresh_continuous_aggregate'
+        ) end,
         end_offset => greatest(r.bucket, interval '2 hours'),
         schedule_interval => case when r.bucket > interval '1 hour' then interval '1 hour' else interval '10 minutes' end,
         if_not_exists => true

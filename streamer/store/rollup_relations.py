@@ -83,8 +83,8 @@ async def _drop(worker: Connection, rollup: Rollup, *, is_retired: bool) -> None
 async def _fill(worker: Connection, kind: Kind, rollup: Rollup) -> None:
     """Build all of it, in steps that end one by one: what comes first is oldest, and what is newer shows meanwhile."""
     if kind != Kind.TIMESCALEDB:
-        for exchange, symbol in await worker.fetch(query("symbols_stored")):
-            await worker.execute(query("rebuild_all"), rollup.value, exchange, symbol)
+        for exchange, symbol, since in await worker.fetch(query("symbols_stored"), rollup.value):
+            await worker.execute(query("rebuild_all"), rollup.value, exchange, symbol, since)
         return
     [(_, server_time)] = await worker.fetch(query("rollup_state"))
     end = settled_before(server_time)

@@ -89,10 +89,10 @@ async def test_a_half_finished_migration_is_taken_up(database: TestDatabase) -> 
     """A crash between two migrations leaves whole ones; the rest follows."""
     await migrate_at(database.url)
     connection = await asyncpg.connect(database.url)
-    await connection.execute("drop view completeness; delete from schema_migrations where number >= 24")
+    await connection.execute("drop view completeness; delete from schema_migrations where number = 24")
     await connection.close()
     report = await migrate_at(database.url)
-    assert report.applied[0] == "0024_completeness"
+    assert report.applied == ("0024_completeness",)
 
 
 async def test_notes_of_a_former_schema_are_worked_off(plain_database: TestDatabase) -> None:

@@ -19,8 +19,8 @@ from streamer.domain.interval import Interval, to_ms
 from streamer.domain.rollup import Rollup
 from streamer.domain.series import Series
 from streamer.store.contract import Finding, GapCause, GapStatus, Run
+from streamer.store.encoder import COLUMNS as KLINES
 from streamer.store.ledger import DatabaseLedger
-from streamer.store.rows import COLUMNS as KLINES
 from tests.fakes.store import MemoryStore
 from tests.integration.rollup_reference import COLUMNS, rows_of_rollup
 from tests.integration.servers import TestDatabase
