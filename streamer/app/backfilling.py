@@ -1,7 +1,7 @@
 """The whole of ``streamer backfill``, once: which series are meant, what they lack, and what came of asking for it.
 
-It works beside a running service on the same database, over connections of its own. A service refreshes the 1h and 1d
-candles while it runs; otherwise that is done here, at the end.
+It works beside a running service on the same database, over connections of its own. A service refreshes the
+rollups while it runs; otherwise that is done here, at the end.
 """
 
 import asyncio
