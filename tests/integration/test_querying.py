@@ -17,6 +17,8 @@ from streamer.store.bulk import from_us
 from streamer.store.contract import Finding, GapCause, GapStatus, Run
 from streamer.store.ledger import DatabaseLedger
 from streamer.store.migrate import MigrationOptions, migrate
+from streamer.store.rollups import catch_up
+from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import HOUR, MINUTE, START, OpenStore, open_store, run_of
 
@@ -98,6 +100,8 @@ async def test_a_length_is_read_from_its_rollup(settings: Settings, store: OpenS
     """As soon as one is kept; where all minutes of a bucket are known to be absent, it is filled."""
     with pytest.raises(ConfigurationError, match="no 5m candles are stored of 'A-USDT'"):
         await rows_of(settings, interval=Interval.M5, symbols=["A-USDT"])
+    assert await rows_of(settings, interval=Interval.H1, symbols=["A-USDT"]) == ([], 0)  # they are not built yet
+    await catch_up(store.rollups, clock=SystemClock())
     await migrate(store.pool, MigrationOptions(rollups=list(Rollup)))
     for interval, count in ((Interval.M5, 11), (Interval.M15, 4), (Interval.H1, 1), (Interval.H4, 1)):
         rows, _ = await rows_of(settings, interval=interval, symbols=["A-USDT"])
