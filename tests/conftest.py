@@ -26,7 +26,18 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 _TOGETHER = Path(__file__).parent / "end_to_end"
 _APART = frozenset(
-    {"test_bad_settings.py", "test_cli.py", "test_demo.py", "test_doctor_verb.py", "test_replay.py"}
+    {
+        "test_bad_settings.py",
+        "test_cli.py",
+        "test_demo.py",
+        "test_doctor_verb.py",
+        "test_full_store.py",
+        "test_password.py",
+        "test_query.py",
+        "test_replay.py",
+        "test_roles.py",
+        "test_shared_backfill.py",
+    }
 )  # in no hurry
 
 

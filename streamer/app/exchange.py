@@ -105,6 +105,7 @@ class ExchangeService:
             random=shared.random,
         )
         self._chosen: dict[Series, Chosen] = {}
+        self._read_times = (self._server_time.now(),) * 2  # of the lists before the last, and of the last
 
     def _make_fetcher(self, deliver: Deliver, priority: Priority = Priority.LIVE) -> PageFetcher:
         return PageFetcher(
@@ -125,6 +126,7 @@ class ExchangeService:
         prepared, shared = await self.preparation.done(), self._shared
         self._chosen = {one.series: one for one in prepared.chosen}
         started_time = self._server_time.now()
+        self._read_times = started_time, started_time
         keeping = Keeping(
             self._adapter,
             self._chosen,
@@ -193,12 +195,16 @@ class ExchangeService:
         shared, every = self._shared, self._shared.settings.listings_every
 
         async def read() -> Registry:
-            return await load_registry(self._client, self._adapter, self._markets, shared.recorder)
+            began_time = self._server_time.now()
+            registry = await load_registry(self._client, self._adapter, self._markets, shared.recorder)
+            self._read_times = self._read_times[-1], began_time
+            return registry
 
         async def changed(registry: Registry, change: Change) -> None:
-            now = self._server_time.now()
+            """What is new was listed after the lists before, however long ago these could be read."""
+            earliest = self._read_times[0] - every
             since = {
-                one.series: one.interval.floor(max(one.instrument.listed_time or now, now - 2 * every))
+                one.series: one.interval.floor(max(one.instrument.listed_time or earliest, earliest))
                 for one in change.joined
             }
             self._chosen = dict(change.followed)

@@ -16,7 +16,6 @@ from streamer.domain.series import Series
 from streamer.history.page import Fetched, PageFetcher, Settled
 from streamer.history.plan import SURE_ROWS, Page, Plan, Stretch
 from streamer.history.walk import Seen, Walk
-from streamer.protocol.adapter import Pool
 from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.backoff import Backoff
@@ -122,7 +121,7 @@ class Backfill:
         self._tell = tell
         self._options = options or BackfillOptions()
         self._accounts = {want.chosen: _Account() for want in plan.wants}
-        self._sure: dict[Pool, int] = {}
+        self._sure: dict[Series, int] = {}  # the most rows that an answer about it held
         self._closed: HistoryError | None = None
         self._requests = self._weight = self._done = 0
         self._total = plan.candles
@@ -130,8 +129,8 @@ class Backfill:
     async def run(self) -> None:
         """Deliver what is missing. Cancelling loses only what was not delivered yet; the reports say how far it got."""
         async with asyncio.TaskGroup() as tasks:
-            for pool, stretches in self._plan.lanes.items():
-                tasks.create_task(self._lane(pool, stretches))
+            for stretches in self._plan.lanes.values():
+                tasks.create_task(self._lane(stretches))
         failed = sum(account.error is not None for account in self._accounts.values())
         for exchange in {want.chosen.series.exchange for want in self._plan.wants}:
             candles = sum(account.candles for account in self._accounts.values())
@@ -152,16 +151,16 @@ class Backfill:
             for chosen, account in self._accounts.items()
         ]
 
-    async def _lane(self, pool: Pool, stretches: Sequence[Stretch]) -> None:
+    async def _lane(self, stretches: Sequence[Stretch]) -> None:
         largest = max(min(one.want.rows, one.want.candles) for one in stretches)
         places = min(self._options.concurrency, self._options.concurrency * _CANDLES_EACH // largest)
         slots = asyncio.Semaphore(max(1, places))
         async with asyncio.TaskGroup() as tasks:
             for stretch in stretches:
                 await slots.acquire()
-                tasks.create_task(self._follow(pool, stretch, slots))
+                tasks.create_task(self._follow(stretch, slots))
 
-    async def _follow(self, pool: Pool, stretch: Stretch, slots: asyncio.Semaphore) -> None:
+    async def _follow(self, stretch: Stretch, slots: asyncio.Semaphore) -> None:
         """Take a stretch to its end, again after failures that may pass; the slot is the caller's, and is given back.
 
         It is not held in the pauses: a failing series must not keep others out.
@@ -176,7 +175,7 @@ class Backfill:
                 await slots.acquire()
                 is_waiting = False
             try:
-                await self._advance(pool, stretch, walk, health)
+                await self._advance(stretch, walk, health)
             finally:
                 slots.release()
 
@@ -205,7 +204,7 @@ class Backfill:
         account.unserved += walk.unserved
         self._moved(walk.candles_left)
 
-    async def _advance(self, pool: Pool, stretch: Stretch, walk: Walk, health: Health) -> None:
+    async def _advance(self, stretch: Stretch, walk: Walk, health: Health) -> None:
         chosen = stretch.want.chosen
         account = self._accounts[chosen]
         while (page := walk.next_page()) is not None:
@@ -221,17 +220,21 @@ class Backfill:
             )
             health.report()
             account.candles += len(fetched.candles)
-            absent = walk.answered(page, self._seen(pool, stretch, page, fetched))
+            absent = walk.answered(page, self._seen(stretch, page, fetched))
             self._moved(before - walk.candles_left)
             await self._settled()
             if absent:
                 account.absent += sum(span.candles(chosen.interval) for span in absent)
                 await self._proved(chosen, joined(chosen.interval, absent))
 
-    def _seen(self, pool: Pool, stretch: Stretch, page: Page, fetched: Fetched) -> Seen:
-        """What the answer shows. It was not cut short if an exchange that gave more before gave fewer now."""
-        sure = self._sure.get(pool, SURE_ROWS)
-        self._sure[pool] = max(sure, fetched.rows)
+    def _seen(self, stretch: Stretch, page: Page, fetched: Fetched) -> Seen:
+        """What the answer shows. It was not cut short if more was given of the same series before.
+
+        Of another series that says nothing: markets share a pool, and their endpoints need not give as much.
+        """
+        series = stretch.want.chosen.series
+        sure = self._sure.get(series, SURE_ROWS)
+        self._sure[series] = max(sure, fetched.rows)
         asked = page.rows(stretch.want.chosen.interval)
         return Seen(
             came_ms={to_ms(candle.open_time) for candle in fetched.candles},

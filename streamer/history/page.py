@@ -10,6 +10,7 @@ from typing import NamedTuple
 from streamer.domain.candle import Candle, Delivery, Source
 from streamer.domain.gaps import Span, windows
 from streamer.domain.interval import Interval, to_ms
+from streamer.history.plan import SURE_ROWS
 from streamer.protocol.adapter import ExchangeAdapter, HistoryPage, Request
 from streamer.protocol.ports import Deliver
 from streamer.rest.client import RestClient
@@ -126,9 +127,29 @@ class PageFetcher:
             if page.refused:
                 return First(span.first_ms, span.first_ms)
             if page.rows:
-                open_ms = max(span.first_ms, to_ms(page.rows[0].candle.open_time))
-                return First(open_ms, max(span.first_ms, window.first_ms))
+                first = await self._back_from(Chosen(instrument, by), window, to_ms(page.rows[0].candle.open_time))
+                if first is None:
+                    return First(span.first_ms, span.first_ms)
+                return First(max(span.first_ms, first.open_ms), max(span.first_ms, first.witnessed_ms))
         return None
+
+    async def _back_from(self, chosen: Chosen, window: Span, open_ms: int) -> First | None:
+        """The first candle of ``window``, when none came that is older than ``open_ms``: the answer may be cut short.
+
+        So it is asked for what is before, in answers that any exchange gives whole, until one brings nothing older.
+        None when it then refuses, or has not what it had.
+        """
+        first = First(open_ms, window.first_ms)
+        is_sure = window.candles(chosen.interval) <= SURE_ROWS
+        while not is_sure and first.open_ms > window.first_ms:
+            since_ms = max(window.first_ms, first.open_ms - (SURE_ROWS - 1) * chosen.interval.milliseconds)
+            page = await self._ask(chosen, Span(since_ms, first.open_ms))
+            if page.refused or not page.rows:
+                return None
+            oldest_ms = to_ms(page.rows[0].candle.open_time)
+            is_sure = oldest_ms >= first.open_ms
+            first = First(oldest_ms, since_ms)
+        return first
 
     async def fetch(
         self,

@@ -220,6 +220,8 @@ class PoolLimiter:
             self._demand.short(now_at)
         ahead = (0.0, _LENT_S) if me.priority is Priority.HISTORY else (0.0,)
         releases = [at for at in map(self._counted.next_release_at, ahead) if at is not None]
+        if self._granted_until_at > now_at:
+            releases.append(self._granted_until_at)  # a lease of nothing ends too, and then a hundredth may be spent
         return max(min(*releases, self._restraint.next_step_at, inf), now_at + _LEAST_WAIT_S)
 
     def _fits(self, me: _Waiting) -> bool:

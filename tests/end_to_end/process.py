@@ -153,8 +153,16 @@ class Service:
         )
 
     def signal(self, number: Signals) -> None:
-        """Send it a signal."""
-        self.process.send_signal(number)
+        """Send it a signal.
+
+        Not by way of ``Popen``, which would first ask whether it ended, and so take the exit code from the loop.
+
+        Raises:
+            ProcessLookupError: it is gone.
+        """
+        if self.process.returncode is not None:
+            raise ProcessLookupError
+        os.kill(self.process.pid, number)
 
     def press_ctrl_c(self) -> None:
         """Interrupt it as a terminal does: with every process that it has started and left in its group."""

@@ -166,9 +166,9 @@ async def test_a_full_spool_drops_the_oldest_and_asks_for_them_again(
                 return lost <= {row.key for row in holding.rows} | listed
 
             await until(accounted_for, "every candle that was sent is a row or a listed gap")
-            received = await running.metric("streamer_candles_received_total")
+            written = await running.metric("streamer_candles_written_total", source="ws")  # first: more keep coming
             dropped = await running.metric("streamer_candles_dropped_total")
-            written = await running.metric("streamer_candles_written_total", source="ws")
+            received = await running.metric("streamer_candles_received_total")
             assert await running.stopped() == 0
         said_by = [line["exchange"] for line in running.log("candles_dropped")]
         assert set(said_by) <= set(patterns)

@@ -65,3 +65,28 @@ async def test_the_list_of_a_running_service_changes(plain_database: TestDatabas
         last = max(key[3] for key in published if key[1] == GONE.symbol)
         assert max(row.open_ms for row in stored if row.symbol == GONE.symbol) == last
         assert end_ms == last + MINUTE_MS
+
+
+async def test_what_was_listed_while_the_lists_could_not_be_read_is_whole(
+    plain_database: TestDatabase, tmp_path: Path
+) -> None:
+    """REST is away for a quarter of an hour, and lists are read every two minutes: still from its first candle on."""
+    faults = (
+        Fault(kind=FaultKind.LISTED, exchange="binance", symbol=NEW.native, at_s=400.0),
+        Fault(kind=FaultKind.REST_DOWN, exchange="binance", at_s=380.0, for_s=900.0),
+    )
+    async with simulating(*faults, rate=RATE) as simulator:
+        config = write_settings(
+            tmp_path, simulator.urls, SYMBOLS, database_url=plain_database.url, rate=RATE, listings_every="2m"
+        )
+        async with service("run", "--config", config, folder=tmp_path) as running:
+            await running.ready()
+            await running.logged("listings_changed", joined=1)
+
+            async def whole() -> bool:
+                first_ms = min(key[3] for key in truth(simulator, (NEW,)))
+                stored = {row.open_ms for row in await rows(plain_database.url) if row.symbol == NEW.symbol}
+                return stored >= set(range(first_ms, first_ms + 15 * MINUTE_MS, MINUTE_MS))
+
+            await until(whole, "the first quarter of an hour of what is new is stored")
+            assert await running.stopped() == 0

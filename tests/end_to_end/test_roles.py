@@ -12,7 +12,7 @@ import pytest
 from tests.end_to_end.process import command, service, until
 from tests.end_to_end.world import rows, simulating, write_settings
 from tests.integration.roles import as_role, set_passwords
-from tests.integration.servers import TestDatabase
+from tests.integration.servers import PLAIN, TIMESCALE, TestDatabase
 from tests.paths import ROOT
 
 SYMBOLS = {"binance": ["BTC-USDT", "BTC-USDT-PERP"], "okx": ["BTC-USDT"]}
@@ -42,6 +42,7 @@ async def connected(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Recor
         await connection.close()
 
 
+@pytest.mark.parametrize("database", [PLAIN, TIMESCALE], indirect=True)
 async def test_everything_is_done_as_streamer(database: TestDatabase, tmp_path: Path) -> None:
     """Live candles, leases, history, repairs, corrections of compressed chunks: all by a role that is no superuser."""
     made = await command("migrate", "--database-url", database.url, folder=tmp_path)
@@ -129,6 +130,7 @@ async def test_streamer_read_reads_what_grafana_shows_and_changes_nothing(
                 await reader.execute(change)
 
 
+@pytest.mark.parametrize("database", [PLAIN, TIMESCALE], indirect=True)
 async def test_verbs_that_only_look_work_as_streamer_read(database: TestDatabase, tmp_path: Path) -> None:
     """And one that would change something fails in one sentence."""
     await command("migrate", "--database-url", database.url, folder=tmp_path)

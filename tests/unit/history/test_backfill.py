@@ -271,14 +271,26 @@ async def test_what_is_proved_absent_is_not_asked_for_again() -> None:
     assert await world.clock.finish(world.backfill([asked(-60)])) == []
 
 
-@pytest.mark.parametrize(("others", "requests"), [([], 2), ([asked(-700, -400, of=ETH)], 1)])
-async def test_an_answer_is_whole_when_its_endpoint_has_given_more(others: list[Asked], requests: int) -> None:
-    """250 of 300 rows may have been cut short, so the rest is asked for by itself; not after an answer of 300."""
+@pytest.mark.parametrize(
+    ("spans", "figures"),
+    [
+        ([asked(-303, -3)], (2, 50, 250)),
+        ([asked(-700, -400, of=ETH), asked(-303, -3)], (2, 50, 250)),
+        ([asked(-603, -3)], (2, 50, 550)),
+    ],
+)
+async def test_an_answer_is_whole_when_more_was_given_of_its_series(
+    spans: list[Asked], figures: tuple[int, int, int]
+) -> None:
+    """250 of 300 rows may have been cut short, so the rest is asked for by itself; not after an answer of 300.
+
+    An answer about another series proves nothing: it may be another endpoint's.
+    """
     world = HistoryWorld(page_rows=300)
     world.server.absent = {to_ms(minute(one)) for one in range(-303, -253)}
     options = BackfillOptions(concurrency=1)
-    reports = await world.clock.finish(world.backfill([*others, asked(-303, -3)], options=options))
-    assert (reports[-1].requests, reports[-1].absent, reports[-1].candles) == (requests, 50, 250)
+    reports = await world.clock.finish(world.backfill(spans, options=options))
+    assert (reports[-1].requests, reports[-1].absent, reports[-1].candles) == figures
 
 
 async def test_an_open_gap_is_asked_for() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import orjson
 import pytest
 
 from streamer.domain.interval import Interval, from_ms
@@ -35,3 +36,26 @@ async def test_an_empty_page_of_days_is_no_absence(empty: int) -> None:
     assert left == []
     assert await world.ledger.gaps(GapFilter(status=GapStatus.ABSENT), 10) == []
     assert len(world.delivered) == (11 if empty == 1 else 1) * 24
+
+
+@pytest.mark.parametrize(("listed_days", "opening"), [(5, False), (60, True)])
+async def test_days_that_were_cut_short_hide_no_older_ones(listed_days: int, *, opening: bool) -> None:
+    """Where answers hold the newest hundred rows at most, the first day is older than the first that came."""
+    world = HistoryWorld(page_rows=1_000, intervals=(Interval.H1, Interval.D1))
+    chosen = Chosen(instrument("BTC"), Interval.H1)
+    first_ms = Interval.D1.floor_ms(int(NOON) * 1_000) - 600 * DAY_MS
+    world.server.listed_ms = first_ms + listed_days * DAY_MS
+    whole = world.server.get
+
+    async def get(url: str, params: Mapping[str, str], *, timeout_s: float, body_bytes: int) -> RawAnswer:
+        raw = await whole(url, params, timeout_s=timeout_s, body_bytes=body_bytes)
+        if "interval" not in params:
+            return raw
+        body = orjson.loads(raw.body)
+        return answer({**body, "rows": body["rows"][-100:]})
+
+    world.server.get = get  # type: ignore[method-assign]  # the fake with a smaller page than it says
+    await world.backfill([Asked(chosen, from_ms(first_ms), from_ms(first_ms + 580 * DAY_MS))], opening=opening)
+    absent = await world.ledger.gaps(GapFilter(status=GapStatus.ABSENT), 10)
+    assert all(gap.run.last_time < from_ms(world.server.listed_ms) for gap in absent)
+    assert len(world.delivered) == (580 - listed_days) * 24

@@ -181,6 +181,23 @@ async def test_with_the_database_away_a_little_is_left() -> None:
     await process.end(killed=False)
 
 
+async def test_who_waits_on_a_lease_of_nothing_leaves_when_it_ended() -> None:
+    """Nobody wakes it but its own clock, where the database is away."""
+    clock = FakeClock()
+    limiter = PoolLimiter(POOL, share=1.0, clock=clock, server_time=ServerTime(clock))
+    limiter.grant(0, until_at=clock.monotonic() + 20.0)
+
+    async def ask() -> float:
+        async with limiter.spend(1):
+            return clock.monotonic()
+
+    asking = asyncio.create_task(ask())
+    begun_at = clock.monotonic()
+    await clock.advance(60.0)
+    assert asking.done()
+    assert 20.0 <= asking.result() - begun_at < 21.0
+
+
 async def test_a_lease_ends_also_for_who_cannot_notice() -> None:
     """A process that was stopped for a while may have slept through its end, and others have it now."""
     clock = FakeClock()
