@@ -51,10 +51,11 @@ async def roll_up(pool: Pool, names: Iterable[Name], open_times: Sequence[dateti
     """Bring the rollups up to date over these minutes, by the windows that a writer would note."""
     async with pool.connection() as connection:
         await connection.execute(
-            "insert into rollup_windows (exchange, symbol, first_hour, last_hour)"
-            " select n.exchange, n.symbol, w, least(w + interval '7 days' - interval '1 hour', $4)"
+            "insert into rollup_windows (exchange, symbols, first_hour, last_hour)"
+            " select n.exchange, array_agg(n.symbol), w, least(w + interval '7 days' - interval '1 hour', $4)"
             " from unnest($1::text[], $2::text[]) n (exchange, symbol)"
-            " cross join generate_series($3::timestamptz, $4::timestamptz, interval '7 days') w order by w",
+            " cross join generate_series($3::timestamptz, $4::timestamptz, interval '7 days') w"
+            " group by n.exchange, w order by w",
             *map(list, zip(*names, strict=True)),
             open_times[0].replace(minute=0),
             open_times[-1].replace(minute=0),

@@ -47,7 +47,7 @@ from (
 _PLAIN_SIZES = """
 select name, pg_relation_size(name::regclass), pg_indexes_size(name::regclass),
        pg_table_size(name::regclass) - pg_relation_size(name::regclass), pg_total_relation_size(name::regclass)
-from unnest(array['klines', 'klines_1d', 'klines_1h']) as name
+from unnest(array['klines', 'klines_1d_by_base', 'klines_1h_by_base']) as name
 """
 
 
@@ -66,7 +66,7 @@ async def measure(pool: Pool, options: argparse.Namespace, shares: Sequence[Shar
     print(f"{kind.value}, {columns}: {candles:,} candles")
     for name, *parts, total in sizes:
         table, index, toast = (part / candles for part in parts)
-        print(f"  {name:10} {table:6.1f} table + {index:5.1f} indexes + {toast:5.1f} rest = {total / candles:6.1f}")
+        print(f"  {name:17} {table:6.1f} table + {index:5.1f} indexes + {toast:5.1f} rest = {total / candles:6.1f}")
     each = float(sum(row["total_bytes"] if kind is Kind.TIMESCALEDB else row[4] for row in sizes) / candles)
     print(f"  {each:.1f} bytes per candle", flush=True)
     return each

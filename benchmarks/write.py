@@ -1,6 +1,6 @@
 """The writer beside a bare COPY: rows of the same sizes into the same table, on a database of the benchmark's own.
 
-On plain PostgreSQL a trigger notes what the 1h and 1d candles need, so the bare COPY there goes into a table like it,
+On plain PostgreSQL a trigger notes what the rollups need, so the bare COPY there goes into a table like it,
 with all indexes and constraints and without the trigger.
 
 Both take turns, and each has its own series, whose next minutes it writes, as the service does. The rows of the bare

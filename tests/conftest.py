@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 settings.register_profile("streamer", deadline=None)  # a busy machine is no failure
+settings.register_profile("long", parent=settings.get_profile("streamer"), max_examples=1_000)
 settings.load_profile("streamer")
 
 

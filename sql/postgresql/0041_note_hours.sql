@@ -1,5 +1,6 @@
--- Every statement that stores 1m candles notes their hours, whoever sends it: one note for all series of an exchange
--- that changed in the same run of hours. Live candles share an hour, and are spared the search for runs.
+-- Every statement that stores candles notes their hours, whoever sends it and whatever their length, but for those of
+-- 1s: one note for all symbols of an exchange that changed in the same run of hours. Live candles share an hour, and are
+-- spared the search for runs.
 create function note_hours() returns trigger language plpgsql set search_path from current as $$
 declare
     first_time timestamptz;
@@ -8,12 +9,12 @@ begin
     select date_trunc('hour', min(open_time), 'UTC'), date_trunc('hour', max(open_time), 'UTC')
     into first_time, last_time
     from changed
-    where interval = '1m';
+    where interval <> '1s';
 
     if first_time = last_time then
         insert into rollup_windows (exchange, symbols, first_hour, last_hour)
         select exchange, array_agg(symbol), first_time, last_time
-        from (select distinct exchange, symbol from changed where interval = '1m') as series
+        from (select distinct exchange, symbol from changed where interval <> '1s') as symbols
         group by exchange;
     elsif first_time < last_time then
         insert into rollup_windows (exchange, symbols, first_hour, last_hour)
@@ -27,7 +28,7 @@ begin
                 from (
                     select distinct exchange, symbol, date_trunc('hour', open_time, 'UTC') as hour
                     from changed
-                    where interval = '1m'
+                    where interval <> '1s'
                 ) as hours
             ) as numbered
             group by exchange, symbol, run

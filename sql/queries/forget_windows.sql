@@ -1,2 +1,2 @@
--- Windows whose hours and days are right now.
+-- Windows in which every rollup is right now.
 delete from rollup_windows where id = any ($1::bigint[]);

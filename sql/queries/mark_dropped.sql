@@ -12,6 +12,6 @@ from (
     from timescaledb_information.chunks
     where hypertable_name = 'klines'
 ) c
-where exists (select from klines_1h where open_time < c.oldest)
+where exists (select from klines_1h_by_base where open_time < c.oldest)
 on conflict (name) do update set value = excluded.value, noted_at = now()
 where database_marks.value::timestamptz < excluded.value::timestamptz;

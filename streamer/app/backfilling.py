@@ -1,7 +1,7 @@
 """The whole of ``streamer backfill``, once: which series are meant, what they lack, and what came of asking for it.
 
-It works beside a running service on the same database, over connections of its own. A service refreshes the 1h and 1d
-candles while it runs; otherwise that is done here, at the end.
+It works beside a running service on the same database, over connections of its own. A service refreshes the
+rollups while it runs; otherwise that is done here, at the end.
 """
 
 import asyncio
@@ -185,7 +185,7 @@ async def _workplace(settings: Settings, *, create: bool) -> AsyncIterator[Workp
     async with database_of(settings, clock, quiet_recorder()) as database:
         await database.open_beside(create=create)
         if create:
-            await database.prepare(mark)
+            await database.prepare(mark, reshape=False)  # the rollups are the service's matter
             await require_schema(database.pool)
         is_ready = create or await has_schema(database.pool)
         yield Workplace(settings, database if is_ready else None, clock, _WHOLE_SHARE, Priority.HISTORY)

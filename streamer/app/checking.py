@@ -146,7 +146,7 @@ class Workplace:
             )
 
     async def refresh_rollups(self) -> None:
-        """Return when the 1h and 1d candles are up to what was written, by this process or another.
+        """Return when the rollups are up to what was written, by this process or another.
 
         Raises:
             StoreUnavailable: what was not refreshed is remembered by the database.

@@ -6,6 +6,7 @@ What is asked here waits for the database as long as it takes; ``ready`` tells w
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from typing import Any, TypeVar
@@ -107,9 +108,13 @@ class Database:
             raise AssertionError("the database is used before it is opened")
         return self._pool
 
-    async def migrate(self) -> MigrationReport:
-        """Apply what is missing of the schema; raises what the store's ``migrate`` raises."""
-        return await migrate(self.pool, self._options())
+    async def migrate(self, *, reshape: bool = True) -> MigrationReport:
+        """Apply what is missing of the schema; raises what the store's ``migrate`` raises.
+
+        Without ``reshape`` the rollups that are there stay, whatever the settings say.
+        """
+        options = self._options()
+        return await migrate(self.pool, options if reshape else replace(options, rollups=None))
 
     async def settle_storage(self) -> tuple[str, ...]:
         """Make the migrated database keep candles as the settings say now; a sentence for each change.
@@ -122,7 +127,10 @@ class Database:
     def _options(self) -> MigrationOptions:
         storage = self._settings.storage
         return MigrationOptions(
-            chunk_interval=storage.chunk_interval, compress_after=storage.compress_after, retention=storage.retention
+            chunk_interval=storage.chunk_interval,
+            compress_after=storage.compress_after,
+            retention=storage.retention,
+            rollups=storage.rollups,
         )
 
     async def bring_up(self, mark: Mark | None) -> None:
@@ -138,14 +146,16 @@ class Database:
                 self._recorder.noted(line)
         self.ready.set()
 
-    async def prepare(self, mark: Mark | None) -> None:
+    async def prepare(self, mark: Mark | None, *, reshape: bool = True) -> None:
         """Migrate, if the settings say so, and check what kind of candles are there: once, without patience.
+
+        ``reshape`` is that of ``migrate``.
 
         Raises:
             ConfigurationError, StoreError: as ``bring_up``. StoreUnavailable: the database is away.
         """
         if self._settings.migrate:
-            report = await self.migrate()
+            report = await self.migrate(reshape=reshape)
             for line in spoken(report):
                 self._recorder.noted(line)
         await self._check_mark(mark)
@@ -196,7 +206,7 @@ class Database:
         return await Reader(self.pool).read_only(statement, most)
 
     async def keep_rollups(self) -> None:
-        """Keep the 1h and 1d candles right until cancelled; what is not done then is done at the next start."""
+        """Keep the rollups right until cancelled; what is not done then is done at the next start."""
         await self.ready.wait()
 
         def refreshed(report: RefreshReport) -> None:
@@ -211,7 +221,7 @@ class Database:
         )
 
     async def refresh_rollups(self) -> None:
-        """Bring the 1h and 1d candles up to date now; raises ``StoreUnavailable``."""
+        """Bring the rollups up to date now; raises ``StoreUnavailable``."""
         await catch_up(Rollups(self.pool), clock=self._clock)
 
     async def patiently(self, operation: Callable[[Health], Awaitable[T]]) -> T:

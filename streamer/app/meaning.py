@@ -78,9 +78,9 @@ async def meant_series(shelves: Shelves, names: Names, spellings: Sequence[str],
 
 async def _relations(shelves: Shelves, symbols: Iterable[Symbol], interval: Interval) -> Mapping[Symbol, Relation]:
     relations: dict[Symbol, Relation] = {}
-    for exchange, symbol, own, minutes in await shelves.stored(sorted(symbols), interval):
+    for exchange, symbol, own, rolled in await shelves.stored(sorted(symbols), interval):
         if own:
             relations[exchange, symbol] = Relation.KLINES
-        elif minutes and interval in ROLLUPS:
+        elif rolled:
             relations[exchange, symbol] = ROLLUPS[interval]
     return relations

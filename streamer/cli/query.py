@@ -54,8 +54,8 @@ def query(
 ) -> None:
     """Show or export stored candles: of SYMBOLS, names or patterns, or of every series that is followed.
 
-    Of series without candles of the interval, 1h and 1d are those built from 1m. Rows come by exchange, symbol and open
-    time. No exchange is asked.
+    Of series without candles of the interval those built from shorter ones are shown, where storage.rollups names them.
+    Rows come by exchange, symbol and open time. No exchange is asked.
     """
     span = read_range(since, until, timerange)
     if latest is not None and span.since is not None:

@@ -17,6 +17,7 @@ from pydantic_settings import NoDecode
 
 from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
+from streamer.domain.rollup import Rollup
 from streamer.exchanges import discover
 from streamer.protocol.adapter import ExchangeAdapter
 from streamer.protocol.address import is_loopback
@@ -51,6 +52,13 @@ def _interval(value: Any) -> Any:
         return Interval(value)
     except ValueError:
         raise ValueError(f"{value!r} is not an interval; there are {', '.join(Interval)}") from None
+
+
+def _rollup(value: Any) -> Any:
+    try:
+        return Rollup(value)
+    except ValueError:
+        raise ValueError(f"{value!r} is no length to build up to; there are {', '.join(Rollup)}") from None
 
 
 def _check_host(url: str, host: str) -> None:
@@ -102,6 +110,7 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Intervals = Annotated[
     tuple[Annotated[Interval, BeforeValidator(_interval)], ...], NoDecode, BeforeValidator(_split), Field(min_length=1)
 ]
+Rollups = Annotated[tuple[Annotated[Rollup, BeforeValidator(_rollup)], ...], NoDecode, BeforeValidator(_split)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Whole = Annotated[int, BeforeValidator(_number)]
 Number = Annotated[float, BeforeValidator(_number)]
@@ -166,7 +175,7 @@ class SpoolSettings(_Branch):
 
 
 class StorageSettings(_Branch):
-    """How `klines` is kept; applied, and changed, by `migrate` and `run`."""
+    """How `klines` is kept, and what is built from it; applied, and changed, by `migrate` and `run`."""
 
     chunk_interval: Duration = Field(
         timedelta(days=7), validate_default=False, description="length of a chunk; take `1d` above 1,000 series"
@@ -175,7 +184,10 @@ class StorageSettings(_Branch):
         timedelta(days=14), validate_default=False, description="age at which chunks become columnar"
     )
     retention: Duration | None = Field(
-        None, description="how long candles are kept at least; bars of 1h and 1d are kept for ever"
+        None, description="how long candles are kept at least; bars of every length are kept for ever"
+    )
+    rollups: Rollups = Field(
+        (Rollup.H1, Rollup.D1), description="lengths that stored candles are built up to; `1h` and `1d` always are"
     )
 
     @field_validator("retention", mode="after")

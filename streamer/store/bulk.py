@@ -26,26 +26,31 @@ class Relation(StrEnum):
     """Where candles of a series are read."""
 
     KLINES = "klines"
+    FIVE_MINUTES = "klines_5m"
+    QUARTERS = "klines_15m"
     HOURS = "klines_1h"
+    FOUR_HOURS = "klines_4h"
     DAYS = "klines_1d"
 
 
-ROLLUPS: Mapping[Interval, Relation] = {Interval.H1: Relation.HOURS, Interval.D1: Relation.DAYS}
-_LAYOUTS: Mapping[Relation, Mapping[str, tuple[Column, ...]]] = {  # the shortest first
-    Relation.KLINES: {"read_prices": PRICES, "read_candles": CANDLES, "read_sourced": SOURCED},
-    Relation.HOURS: {"read_hours": ROLLUP},
-    Relation.DAYS: {"read_days": ROLLUP},
+ROLLUPS: Mapping[Interval, Relation] = {
+    Interval.M5: Relation.FIVE_MINUTES,
+    Interval.M15: Relation.QUARTERS,
+    Interval.H1: Relation.HOURS,
+    Interval.H4: Relation.FOUR_HOURS,
+    Interval.D1: Relation.DAYS,
 }
-_NEWEST = {Relation.KLINES: "newest_candles", Relation.HOURS: "newest_hours", Relation.DAYS: "newest_days"}
+_CANDLE_LAYOUTS = {"read_prices": PRICES, "read_candles": CANDLES, "read_sourced": SOURCED}  # the shortest first
+_BAR_LAYOUTS = {"read_bars": ROLLUP}
 
 
 class Stored(NamedTuple):
-    """What there is of a symbol at an interval: candles of its own, and 1m candles."""
+    """What there is of a symbol at an interval: candles of its own, and bars built from shorter ones."""
 
     exchange: str
     symbol: str
     own: bool
-    minutes: bool
+    rolled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,16 @@ class BulkReader:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._role = query("become_reader")
-        self._copies = {name: copied(name) for layouts in _LAYOUTS.values() for name in layouts}
-        self._newest = {relation: query(name) for relation, name in _NEWEST.items()}
+        self._copies = {
+            (relation, name): copied(name, relation) for relation in Relation for name in _layouts(relation)
+        }
+        self._newest = {
+            relation: _over(relation, query("newest_candles" if relation is Relation.KLINES else "newest_bars"))
+            for relation in Relation
+        }
         self._stored = query("stored_series")
+        self._is_whole = query("rollup_is_whole")
+        self._rolled = {relation: _over(relation, query("rolled_series")) for relation in ROLLUPS.values()}
         self._known = query("known_runs")
         self._within = query("stored_within")
 
@@ -98,7 +110,7 @@ class BulkReader:
         async with self._pool.connection() as connection, connection.transaction(readonly=True):
             await connection.execute(self._role)
             await connection.copy_from_query(
-                self._copies[name], *cursor.series, *span, most, output=take, format="binary"
+                self._copies[cursor.relation, name], *cursor.series, *span, most, output=take, format="binary"
             )
         return decoder.finish()
 
@@ -112,10 +124,15 @@ class BulkReader:
 
     async def stored(self, symbols: Sequence[tuple[str, str]], interval: Interval) -> list[Stored]:
         """What is stored of each (exchange, symbol), by both."""
-        columns = ([pair[part] for pair in symbols] for part in range(2))
+        columns = [[pair[part] for pair in symbols] for part in range(2)]
+        rolled = set()
         async with self._pool.connection() as connection, connection.transaction(readonly=True):
             await connection.execute(self._role)
-            return [Stored(*row) for row in await connection.fetch(self._stored, *columns, interval)]
+            owned = await connection.fetch(self._stored, *columns, interval)
+            if interval in ROLLUPS and await connection.fetchval(self._is_whole, interval):
+                statement = self._rolled[ROLLUPS[interval]]
+                rolled = {tuple(row) for row in await connection.fetch(statement, *columns, interval.seconds)}
+        return [Stored(exchange, symbol, own, (exchange, symbol) in rolled) for exchange, symbol, own in owned]
 
     async def known(self, series: Series, since: datetime, until: datetime) -> Known:
         """What is known of candles of ``series`` between these times that are not stored."""
@@ -136,14 +153,23 @@ class BulkReader:
         return [(to_us(first), to_us(end)) for first, end in rows]
 
 
-def copied(name: str) -> str:
-    """A statement as it stands inside a COPY."""
-    return query(name).rstrip().removesuffix(";")
+def copied(name: str, relation: Relation = Relation.HOURS) -> str:
+    """A statement as it stands inside a COPY; one that reads hours, over the given rollup."""
+    return _over(relation, query(name)).rstrip().removesuffix(";")
+
+
+def _over(relation: Relation, statement: str) -> str:
+    """The statement over another rollup than the hours: all of them have the same columns."""
+    return statement.replace(Relation.HOURS, relation)
+
+
+def _layouts(relation: Relation) -> Mapping[str, tuple[Column, ...]]:
+    return _CANDLE_LAYOUTS if relation is Relation.KLINES else _BAR_LAYOUTS
 
 
 def columns_of(relation: Relation) -> frozenset[str]:
     """Every column that can be read of ``relation``."""
-    return frozenset(column.name for layout in _LAYOUTS[relation].values() for column in layout)
+    return frozenset(column.name for layout in _layouts(relation).values() for column in layout)
 
 
 def from_us(microseconds: int) -> datetime:
@@ -163,6 +189,6 @@ def layout_of(relation: Relation, wanted: frozenset[str]) -> tuple[Column, ...]:
 
 def _statement(relation: Relation, wanted: frozenset[str]) -> tuple[str, tuple[Column, ...]]:
     """The statement that reads the fewest columns, and what it reads."""
-    layouts = list(_LAYOUTS[relation].items())
+    layouts = list(_layouts(relation).items())
     have = wanted & columns_of(relation)
     return next(one for one in layouts if have <= {column.name for column in one[1]})

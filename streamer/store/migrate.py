@@ -1,18 +1,22 @@
-"""Brings a database to the schema of this program: once, in order, one process at a time.
+"""Brings a database to the schema of this program and to the rollups that are wanted: one process at a time.
 
 What an applied migration said is remembered by checksum; a database that is newer than the program is left alone.
 """
 
+from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 
 import asyncpg
 
 from streamer.domain.errors import StoreError
+from streamer.domain.rollup import Rollup
 from streamer.store.kinds import Kind, Versions, find_kind, read_versions
 from streamer.store.pool import Connection, Pool
 from streamer.store.pooling import is_pooled
 from streamer.store.roles import OWNER, become_owner, prepare_owner
+from streamer.store.rollup_relations import are_settled, rollup_states, settle_rollups
 from streamer.store.statements import Migration, migrations, query
 
 _OLDEST_POSTGRESQL = 15
@@ -21,11 +25,15 @@ _LOCK_PATIENCE_S = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MigrationOptions:
-    """How candles are kept: what the schema is made with where TimescaleDB is, and what ``storage`` changes later."""
+    """How candles are kept: what the schema is made with where TimescaleDB is, and what ``storage`` changes later.
+
+    ``rollups`` are those that are to be there from now on, on any database. None leaves those that are.
+    """
 
     chunk_interval: timedelta = timedelta(days=7)
     compress_after: timedelta = timedelta(days=14)
     retention: timedelta | None = None
+    rollups: Collection[Rollup] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +59,26 @@ async def migrate(pool: Pool, options: MigrationOptions) -> MigrationReport:
         _refuse_old_server(pool, lock)
         await _refuse_pooler(pool, lock, connection)
         await lock.execute(query("lock_migrations"))
-        return await _migrate(connection, options)
+        return await _migrate(lock, connection, options)
 
 
-async def _migrate(connection: Connection, options: MigrationOptions) -> MigrationReport:
+async def _migrate(lock: Connection, connection: Connection, options: MigrationOptions) -> MigrationReport:
     notes: list[str] = []
     if not await connection.fetchval(query("bookkeeping_exists")):
         notes.extend(await _begin(connection))
     facts = {row["name"]: row["value"] for row in await connection.fetch(query("read_marks"))}
     kind = Kind(facts["kind"])
     pending = _pending(kind, await connection.fetch(query("applied_migrations")))
-    if pending and facts["owner"] == OWNER:
+    is_settled = not pending and are_settled(await rollup_states(connection), options.rollups)
+    if not is_settled and facts["owner"] == OWNER:
         await become_owner(connection)
     await connection.fetch(
         query("migration_options"), _spelled(options.chunk_interval), _spelled(options.compress_after)
     )
     for migration in pending:
         await _apply(connection, migration)
+    if not is_settled:
+        notes.extend(await settle_rollups(lock, connection, kind, options.rollups))
     versions = await read_versions(connection)
     return MigrationReport(kind, versions, tuple(f"{m.number:04}_{m.name}" for m in pending), tuple(notes))
 
@@ -121,10 +132,12 @@ def _pending(kind: Kind, applied: list[asyncpg.Record]) -> list[Migration]:
 
 async def _apply(connection: Connection, migration: Migration) -> None:
     record = (migration.number, migration.name, migration.checksum)
-    if migration.transactional:
-        async with connection.transaction():
+    try:
+        async with connection.transaction() if migration.transactional else nullcontext():
             await connection.execute(migration.text)
             await connection.execute(query("record_migration"), *record)
-    else:
-        await connection.execute(migration.text)
-        await connection.execute(query("record_migration"), *record)
+    except asyncpg.DependentObjectsStillExistError as error:
+        raise StoreError(
+            f"migration {migration.number:04}_{migration.name} replaces something that others are built on "
+            f"({error.detail}): drop those, migrate, and make them again"
+        ) from None

@@ -1,4 +1,4 @@
-"""Notes the hours whose 1m candles changed, in the transaction that changes them, and knows when nothing need be noted.
+"""Notes the hours whose candles changed, in the transaction that changes them, and knows when nothing need be noted.
 
 On TimescaleDB alone: on plain PostgreSQL a trigger of ``klines`` notes them. What is done with the notes is in rollups.
 """
@@ -32,9 +32,8 @@ class HourNotes:
         """From when on, by any clock, storing these takes a note: until then the views read their hours anew."""
         if not await self._on_timescaledb(connection):
             return None
-        oldest = min(
-            (one.candle.open_time for one in deliveries if one.candle.series.interval is Interval.M1), default=None
-        )
+        candles = (one.candle for one in deliveries)
+        oldest = min((one.open_time for one in candles if one.series.interval is not Interval.S1), default=None)
         return None if oldest is None else Interval.H1.floor(oldest) + _UNNOTED
 
     async def note(self, connection: Connection, changed: Iterable[Delivery]) -> None:

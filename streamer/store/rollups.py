@@ -1,14 +1,15 @@
-"""Keeps klines_1h and klines_1d right: works off the hours that writes noted.
+"""Keeps the rollups right: works off the hours that writes noted.
 
-TimescaleDB: what lies behind a refresh is shown only after another one, so the noted windows are refreshed, hours
-first, in steps, outside a transaction, and forgotten only afterwards. Nothing from the previous hour on is ever
-refreshed: the views read it from ``klines`` themselves, and writes there note nothing. Hours that come to lie before
-it are swept, lest a later window hides them where the policies lag. Plain PostgreSQL: the noted hours and their days
-are built anew, in the transaction that forgets them. Either way one refresher works at a time, and a crash at any
-moment leaves the windows for the next one. Where candles may be dropped nothing is built anew: bars outlive them.
+TimescaleDB: what lies behind a refresh is shown only after another one, so the noted windows are refreshed, shortest
+rollup first because longer ones are built on it, in steps, outside a transaction, and forgotten only afterwards.
+Nothing from the previous hour on is ever refreshed: the views read it from ``klines`` themselves, and writes there note
+nothing. Hours that come to lie before it are swept, lest a later window hides them where the policies lag. Plain
+PostgreSQL: the buckets of the noted hours are built anew, in the transaction that forgets them. Either way one
+refresher works at a time, and a crash at any moment leaves the windows for the next one. Where candles may be dropped
+nothing is built anew: bars outlive them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -16,7 +17,7 @@ from typing import NoReturn
 
 import asyncpg
 
-from streamer.domain.interval import Interval
+from streamer.domain.rollup import Rollup
 from streamer.store.kinds import Kind
 from streamer.store.pool import Connection, Pool
 from streamer.store.retention import not_before
@@ -56,7 +57,7 @@ class Rollups:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._waiting = query("rollup_pending")
+        self._pending = query("rollup_pending")
         self._lock = query("try_lock_rollups")
         self._state = query("rollup_state")
         self._list = query("waiting_windows")
@@ -65,9 +66,9 @@ class Rollups:
         self._oldest = query("oldest_chunk")
         self._bounds = query("window_bounds")
         self._refreshable_from = query("refreshable_from")
-        self._swept_to: datetime | None = None
-        self._refresh = {Interval.H1: query("refresh_klines_1h"), Interval.D1: query("refresh_klines_1d")}
-        self._rebuild = {Interval.H1: query("rebuild_klines_1h"), Interval.D1: query("rebuild_klines_1d")}
+        self._refresh = query("refresh_rollup")
+        self._rebuild = query("rebuild_rollup")
+        self._swept_to: dict[Rollup, datetime] = {}
 
     async def refresh_due(self, current_time: datetime) -> RefreshReport:
         """Work off the windows that wait; nothing while another refresher or one of the policies works.
@@ -81,8 +82,10 @@ class Rollups:
         """
         refreshed, busy = 0, False
         async with self._pool.connection() as connection:
-            is_swept = self._swept_to is not None and self._swept_to >= settled_before(current_time)
-            if not is_swept or await connection.fetchval(self._waiting):
+            waiting, names = await self._look(connection)
+            swept = [self._swept_to.get(Rollup(name)) for name in names]
+            is_swept = all(to is not None and to >= settled_before(current_time) for to in swept)
+            if waiting or not is_swept:
                 async with connection.transaction():
                     busy = not await connection.fetchval(self._lock)
                     if not busy:
@@ -90,7 +93,12 @@ class Rollups:
                             refreshed = await self._work_off(connection, current_time)
                         except _Busy:
                             busy = True
-            return RefreshReport(refreshed, await connection.fetchval(self._waiting), busy)
+            waiting, _ = await self._look(connection)
+            return RefreshReport(refreshed, waiting, busy)
+
+    async def _look(self, connection: Connection) -> tuple[int, list[str]]:
+        [(waiting, names)] = await connection.fetch(self._pending)
+        return waiting, names
 
     async def waiting(self) -> tuple[int | None, int | None]:
         """The oldest and the newest window that waits, as numbers that grow; None where none does.
@@ -103,56 +111,69 @@ class Rollups:
         return oldest, newest
 
     async def _work_off(self, connection: Connection, current_time: datetime) -> int:
+        _, names = await self._look(connection)  # now that nobody makes or drops one
+        rollups = [Rollup(name) for name in names]
         [(kind, server_time)] = await connection.fetch(self._state)
         end = settled_before(max(current_time, server_time))
         bound = await connection.fetchval(self._refreshable_from, current_time)
-        if kind != Kind.TIMESCALEDB:
-            self._swept_to = end
-            return await self._rebuild_oldest(connection, bound)
+        if kind == Kind.TIMESCALEDB:
+            return await self._refresh_windows(connection, rollups, end, bound)
+        self._swept_to = dict.fromkeys(rollups, end)
+        return await self._rebuild_oldest(connection, rollups, bound)
+
+    async def _refresh_windows(
+        self, connection: Connection, rollups: Sequence[Rollup], end: datetime, bound: datetime | None
+    ) -> int:
         windows = await connection.fetch(self._list, _MOST_REFRESHED)
-        ranges = [(first_hour, last_hour) for _, first_hour, last_hour, _ in windows]
-        swept_to = self._swept_to or await connection.fetchval(self._oldest) or end
-        if swept_to < end:
-            ranges.append((swept_to, end - Interval.H1.duration))
+        noted = [(first_hour, last_hour) for _, first_hour, last_hour, _ in windows]
+        oldest = await connection.fetchval(self._oldest) or end
         async with self._pool.connection_alone(command_timeout_s=_PATIENCE_S) as worker:
             try:
-                for interval, statement in self._refresh.items():
-                    for since, until in refresh_ranges(list(not_before(ranges, bound)), interval, end):
-                        await worker.execute(statement, since, until)
+                for rollup in rollups:
+                    swept_to = self._swept_to.get(rollup, oldest)
+                    unswept = [(swept_to, end - Rollup.H1.duration)] if swept_to < end else []
+                    kept = list(not_before(noted + unswept, bound))
+                    for since, until in refresh_ranges(kept, rollup, end):
+                        await worker.execute(self._refresh, rollup.value, since, until)
+                    self._swept_to[rollup] = end
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 raise _Busy from None
         await connection.execute(self._forget, [identity for identity, *_ in windows])
-        self._swept_to = end
         return sum(series for *_, series in windows)
 
-    async def _rebuild_oldest(self, connection: Connection, bound: datetime | None) -> int:
+    async def _rebuild_oldest(self, connection: Connection, rollups: Sequence[Rollup], bound: datetime | None) -> int:
         taken = [Hours(*window) for window in await connection.fetch(self._take, _MOST_REBUILT)]
         kept = [run._replace(first=first) for run in taken for first, _ in not_before([run[2:]], bound)]
-        for interval, statement in self._rebuild.items():
-            runs = (run._replace(first=interval.floor(run.first), last=interval.floor(run.last)) for run in kept)
-            joined = join_hours(runs, interval.duration)
+        for rollup in rollups:
+            joined = _buckets(kept, rollup)
             if joined:
-                await connection.execute(statement, *map(list, zip(*joined, strict=True)))
+                await connection.execute(self._rebuild, rollup.value, *map(list, zip(*joined, strict=True)))
         return len(taken)
 
 
 def settled_before(current_time: datetime) -> datetime:
     """The start of the previous hour: writes before it note their hours, and only they may be refreshed."""
-    return Interval.H1.floor(current_time) - Interval.H1.duration
+    return Rollup.H1.floor(current_time) - Rollup.H1.duration
 
 
-def refresh_ranges(hours: Sequence[Range], interval: Interval, end: datetime) -> Iterator[Range]:
-    """What to refresh in the view of ``interval``, from and until, for changed hours (first and last, both included).
+def refresh_ranges(hours: Sequence[Range], rollup: Rollup, end: datetime) -> Iterator[Range]:
+    """What to refresh of ``rollup``, from and until, for changed hours (first and last, both included).
 
     Joined, aligned outwards to buckets, in steps of at most seven days, and of whole buckets before ``end``.
     """
-    buckets = (Hours("", "", interval.floor(first), interval.floor(last)) for first, last in hours)
-    for _, _, first, last in join_hours(buckets, interval.duration):
-        since, until = first, min(last + interval.duration, interval.floor(end))
+    for _, _, first, last in _buckets((Hours("", "", *run) for run in hours), rollup):
+        since, until = first, min(last + rollup.duration, rollup.floor(end))
         while since < until:
             step_end = min(since + _STEP, until)
             yield since, step_end
             since = step_end
+
+
+def _buckets(hours: Iterable[Hours], rollup: Rollup) -> list[Hours]:
+    """The runs of buckets in which these hours are, joined; the last hour of a run may have several."""
+    within = Rollup.H1.duration - Rollup.M5.duration
+    runs = (run._replace(first=rollup.floor(run.first), last=rollup.floor(run.last + within)) for run in hours)
+    return join_hours(runs, rollup.duration)
 
 
 async def catch_up(rollups: Rollups, *, clock: Clock) -> None:

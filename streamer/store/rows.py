@@ -68,28 +68,33 @@ def rounds_of(batch: Sequence[Delivery]) -> list[list[int]]:
 
 
 def hours_of(ordered: Iterable[Delivery]) -> list[Hours]:
-    """The hours whose rollups these candles change: only 1m candles do. Sorted; runs neither touch nor overlap.
+    """The hours whose rollups these candles change: all but those of 1s. Sorted; runs neither touch nor overlap.
 
-    They are sorted by key, so that one pass is enough.
+    They are sorted by key, so that one pass is enough where no symbol comes in several intervals.
     """
     hours: list[Hours] = []
     hour_of: dict[datetime, datetime] = {}  # of a batch most rows share a minute
     last: Hours | None = None
+    of = Interval.S1
+    is_joined = True
     for delivery in ordered:
         open_time = delivery.candle.open_time
         exchange, symbol, interval = delivery.candle.series
-        if interval is not Interval.M1:
+        if interval is Interval.S1:
             continue
         hour = hour_of.get(open_time)
         if hour is None:
             hour = hour_of[open_time] = open_time.replace(minute=0, second=0, microsecond=0)
-        if last is not None and last.symbol == symbol and last.exchange == exchange and hour <= last.last + _HOUR:
-            if hour != last.last:
+        is_same = last is not None and last.symbol == symbol and last.exchange == exchange
+        is_joined = is_joined and (not is_same or interval == of)
+        of = interval
+        if last is not None and is_same and last.first <= hour <= last.last + _HOUR:
+            if hour > last.last:
                 last = hours[-1] = Hours(exchange, symbol, last.first, hour)
         else:
             last = Hours(exchange, symbol, hour, hour)
             hours.append(last)
-    return hours
+    return hours if is_joined else join_hours(hours)
 
 
 def join_hours(runs: Iterable[Hours], step: timedelta = _HOUR) -> list[Hours]:

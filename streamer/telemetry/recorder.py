@@ -228,7 +228,7 @@ class Recorder:
             self._log.error("database_unreachable", error=cause, next_attempt_s=round(wait.delay_s, 2))
 
     def rollups_refreshed(self, windows: int, waiting: int) -> None:
-        """So many windows of 1h and 1d candles were brought up to date; others wait."""
+        """So many windows of the rollups were brought up to date; others wait."""
         self._metrics.rollup_windows.set(waiting)
         if windows:
             self._log.debug("rollups_refreshed", windows=windows, waiting=waiting)

@@ -6,7 +6,7 @@ roles are theirs, so shared by all tests.
 
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -23,7 +23,7 @@ from tests.integration.servers import (
     remove_abandoned,
 )
 
-_FIXTURES = {"database", "plain_database", "timescale_database", "apache_database"}
+_FIXTURES = {"database", "databases", "plain_database", "timescale_database", "apache_database"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -68,6 +68,20 @@ async def timescale_database(servers: Servers) -> AsyncIterator[TestDatabase]:
     """An empty database where the extension timescaledb can be created."""
     async with _fresh_database(servers, TIMESCALE) as fresh:
         yield fresh
+
+
+@pytest.fixture
+async def databases(servers: Servers) -> AsyncIterator[list[TestDatabase]]:
+    """An empty database on each kind of server that can be had, all at once."""
+    opened: list[TestDatabase] = []
+    async with AsyncExitStack() as stack:
+        for kind in KINDS:
+            with suppress(Unavailable):
+                servers.get(kind)
+                opened.append(await stack.enter_async_context(_fresh_database(servers, kind)))
+        if not opened:
+            pytest.skip("no kind of database can be had")
+        yield opened
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Deliveries and opened stores for the tests of this folder."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ import asyncpg
 
 from streamer.domain.candle import Delivery, Source, make_candle
 from streamer.domain.interval import Interval, to_ms
+from streamer.domain.rollup import ALWAYS, Rollup
 from streamer.domain.series import Series
 from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
@@ -73,12 +74,15 @@ _NEVER = timedelta(days=36_500)
 
 
 @asynccontextmanager
-async def open_store(database: TestDatabase, *, command_timeout_s: float = 60.0) -> AsyncIterator[OpenStore]:
+async def open_store(
+    database: TestDatabase, *, command_timeout_s: float = 60.0, rollups: Collection[Rollup] = ALWAYS
+) -> AsyncIterator[OpenStore]:
     """The store over a fresh database, migrated."""
     pool = Pool(PoolOptions(url=database.url, command_timeout_s=command_timeout_s))
     connection = await asyncpg.connect(database.url)
     try:
-        await migrate(pool, MigrationOptions(compress_after=_NEVER))  # a test compresses when it means to
+        options = MigrationOptions(compress_after=_NEVER, rollups=rollups)  # a test compresses when it means to
+        await migrate(pool, options)
         yield OpenStore(pool, Writer(pool, SystemClock()), Reader(pool), Rollups(pool), connection)
     finally:
         await pool.close()

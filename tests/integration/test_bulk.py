@@ -10,10 +10,12 @@ import pytest
 from streamer.domain.candle import Delivery, Source
 from streamer.domain.errors import StoreError
 from streamer.domain.interval import Interval
+from streamer.domain.rollup import Rollup
 from streamer.domain.series import Series
 from streamer.store.bulk import BulkReader, Cursor, Known, Relation, Stored, from_us, to_us
 from streamer.store.contract import Finding, GapCause, GapStatus, Run
 from streamer.store.ledger import DatabaseLedger
+from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import DAY, HOUR, MINUTE, START, OpenStore, delivery, open_store, run_of
@@ -115,14 +117,21 @@ async def test_the_newest_are_counted_back(store: OpenStore) -> None:
 
 async def test_what_is_stored_is_known(store: OpenStore) -> None:
     """Of any symbol that is asked for, by interval."""
-    await store.writer.write([delivery("A"), delivery("B", interval=Interval.H1)])
+    await store.writer.write([delivery("A"), delivery("B", interval=Interval.H1), delivery("C", interval=Interval.M5)])
+    while (await store.rollups.refresh_due(START + 10 * DAY)).waiting:
+        pass
     reader = BulkReader(store.pool)
-    found = await reader.stored([("binance", "A"), ("binance", "B"), ("okx", "A")], Interval.H1)
-    assert found == [
-        Stored("binance", "A", own=False, minutes=True),
-        Stored("binance", "B", own=True, minutes=False),
-        Stored("okx", "A", own=False, minutes=False),
+    asked = [("binance", "A"), ("binance", "B"), ("binance", "C"), ("okx", "A")]
+    assert await reader.stored(asked, Interval.H1) == [
+        Stored("binance", "A", own=False, rolled=True),
+        Stored("binance", "B", own=True, rolled=True),
+        Stored("binance", "C", own=False, rolled=True),
+        Stored("okx", "A", own=False, rolled=False),
     ]
+    assert [one.rolled for one in await reader.stored(asked, Interval.H4)] == [False] * 4
+    await migrate(store.pool, MigrationOptions(rollups=list(Rollup)))
+    assert [one.rolled for one in await reader.stored(asked, Interval.H4)] == [True, True, True, False]
+    assert [one.rolled for one in await reader.stored(asked, Interval.M5)] == [True, False, True, False]
     assert await reader.stored([], Interval.H1) == []
 
 

@@ -111,7 +111,7 @@ ILLS = {
     "owner": "alter table gaps owner to current_user",
     "reading role": "grant insert on gaps to streamer_read",
     "migrations": "update schema_migrations set checksum = 'other' where number = 2",
-    "1h and 1d candles": """insert into rollup_windows (exchange, symbols, first_hour, last_hour, noted_at)
+    "rollups": """insert into rollup_windows (exchange, symbols, first_hour, last_hour, noted_at)
         values ('binance', '{BTC-USDT}', now(), now(), now() - interval '2 days')""",
 }
 

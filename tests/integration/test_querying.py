@@ -9,12 +9,16 @@ import pytest
 from streamer.app.querying import QueryRequest, querying
 from streamer.domain.errors import ConfigurationError
 from streamer.domain.interval import Interval
+from streamer.domain.rollup import Rollup
 from streamer.domain.series import Series
 from streamer.settings.load import load_settings
 from streamer.settings.model import Settings
 from streamer.store.bulk import from_us
 from streamer.store.contract import Finding, GapCause, GapStatus, Run
 from streamer.store.ledger import DatabaseLedger
+from streamer.store.migrate import MigrationOptions, migrate
+from streamer.store.rollups import catch_up
+from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import HOUR, MINUTE, START, OpenStore, open_store, run_of
 
@@ -90,6 +94,23 @@ async def test_the_newest_are_the_newest_stored(settings: Settings) -> None:
     rows, _ = await rows_of(settings, latest=36, symbols=["A-*", "C-USDT"])
     assert rows == [(symbol, minute) for symbol in ("A-USDT", "C-USDT") for minute in minutes(*LACKS)[-36:]]
     assert len((await rows_of(settings, latest=36, symbols=["A-USDT"], fill=True))[0]) == 41
+
+
+async def test_a_length_is_read_from_its_rollup(settings: Settings, store: OpenStore) -> None:
+    """As soon as one is kept; where all minutes of a bucket are known to be absent, it is filled."""
+    with pytest.raises(ConfigurationError, match="no 5m candles are stored of 'A-USDT'"):
+        await rows_of(settings, interval=Interval.M5, symbols=["A-USDT"])
+    assert await rows_of(settings, interval=Interval.H1, symbols=["A-USDT"]) == ([], 0)  # they are not built yet
+    await catch_up(store.rollups, clock=SystemClock())
+    await migrate(store.pool, MigrationOptions(rollups=list(Rollup)))
+    for interval, count in ((Interval.M5, 11), (Interval.M15, 4), (Interval.H1, 1), (Interval.H4, 1)):
+        rows, _ = await rows_of(settings, interval=interval, symbols=["A-USDT"])
+        assert rows[0] == ("A-USDT", interval.floor(START))
+        assert len(rows) == count, interval
+    filled, _ = await rows_of(settings, interval=Interval.M5, symbols=["A-USDT"], fill=True, page=3)
+    assert filled == [("A-USDT", START + number * 5 * MINUTE) for number in range(12)]
+    with pytest.raises(ConfigurationError, match="no 3m candles"):
+        await rows_of(settings, interval=Interval.M3, symbols=["A-USDT"])
 
 
 async def test_another_exchange_has_nothing(settings: Settings) -> None:

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from streamer.domain.errors import StoreError
+from streamer.domain.rollup import Rollup
 from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
 from streamer.store.rollups import Rollups, catch_up
@@ -60,6 +61,24 @@ async def test_streamer_applies_later_migrations_as_the_owner(database: TestData
     reader = await asyncpg.connect(as_role(database, "streamer_read"))
     assert await reader.fetch("select * from instruments") == []
     await reader.close()
+
+
+async def test_streamer_changes_the_rollups_as_the_owner(database: TestDatabase, store: OpenStore) -> None:
+    """What it adds belongs to the owner and is read by the reader; it may drop it again, and the reader may not."""
+    pool = Pool(PoolOptions(url=as_role(database, "streamer")))
+    reader = await asyncpg.connect(as_role(database, "streamer_read"))
+    try:
+        await migrate(pool, MigrationOptions(rollups=[Rollup.W1]))
+        assert await reader.fetch("select * from klines_1w") == []
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await reader.execute("call retire_rollup('1w')")
+        owner = "select pg_get_userbyid(relowner)::text from pg_class where relname = 'klines_1w'"
+        assert await store.look(owner) == [("streamer_owner",)]
+        await migrate(pool, MigrationOptions(rollups=[]))
+        assert await store.look(owner) == []
+    finally:
+        await reader.close()
+        await pool.close()
 
 
 async def test_the_reader_reads_and_no_more(database: TestDatabase, store: OpenStore) -> None:

@@ -1,4 +1,4 @@
-"""klines_1h and klines_1d stay right on every kind of database, whatever is written when."""
+"""The rollups stay right on every kind of database, whatever is written when."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -154,9 +154,9 @@ async def test_a_revision_and_a_fill_change_the_rollups(store: OpenStore, now: d
     assert await store.look("select high, trades from klines_1h where open_time = $1", hour) == [(7.0, 5)]
 
 
-async def test_other_intervals_note_nothing(store: OpenStore, now: datetime) -> None:
-    """The views are built from 1m candles alone."""
-    await store.writer.write([delivery(SYMBOL, Interval.H1.floor(now) - 30 * HOUR, interval=Interval.M5)])
+async def test_seconds_note_nothing(store: OpenStore, now: datetime) -> None:
+    """Candles of 1s are in no rollup."""
+    await store.writer.write([delivery(SYMBOL, Interval.H1.floor(now) - 30 * HOUR, interval=Interval.S1)])
     assert await store.look("select count(*) from rollup_windows") == [(0,)]
     assert await totals(store, "klines_1h") == (0, 0, None)
 
@@ -199,7 +199,7 @@ async def test_a_crash_between_hours_and_days_leaves_the_windows(store: OpenStor
     kill = """select count(pg_terminate_backend(pid)) from pg_stat_activity
               where application_name = 'streamer' and datname = current_database() and wait_event_type = 'Lock'"""
     async with store.connection.transaction(), store.pool.connection() as killer:
-        await store.connection.execute("lock table klines_1d in access exclusive mode")
+        await store.connection.execute("lock table klines_1d_by_base in access exclusive mode")
         task = asyncio.create_task(store.rollups.refresh_due(now))
         while not await killer.fetchval(kill) and not task.done():
             pass
@@ -242,7 +242,7 @@ async def test_both_kinds_give_the_same_bits(
             assert await plain.look(fetch.format(view)) == await timescale.look(fetch.format(view))
         assert live[1] == await plain.look(fetch.format("klines_1h"))
         await timescale.look("select compress_chunk(c) from show_chunks('klines') c")
-        await timescale.connection.execute("call refresh_continuous_aggregate('klines_1h', null, null)")
+        await timescale.connection.execute("call refresh_continuous_aggregate('klines_1h_by_base', null, null)")
         assert await plain.look(fetch.format("klines_1h")) == await timescale.look(fetch.format("klines_1h"))
         types = """select attname, format_type(atttypid, null) from pg_attribute
                    where attrelid = $1::text::regclass and attnum > 0 order by attnum"""
@@ -310,7 +310,7 @@ async def test_catching_up_waits_for_a_policy(timescale_database: TestDatabase, 
     async with open_store(timescale_database) as store:
         await store.writer.write([delivery(SYMBOL, Interval.H1.floor(now) - 30 * HOUR)])
         async with store.connection.transaction():
-            await store.connection.execute("lock table klines_1h in access exclusive mode")
+            await store.connection.execute("lock table klines_1h_by_base in access exclusive mode")
             task = asyncio.create_task(catch_up(store.rollups, clock=SystemClock()))
             done, _ = await asyncio.wait({task}, timeout=0.3)
             assert not done

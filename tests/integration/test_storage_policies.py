@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -22,7 +23,7 @@ from tests.integration.store_samples import DAY, OpenStore, open_store, run_of
 NOW = datetime.now(UTC)
 TODAY = Interval.D1.floor(NOW)
 SYMBOL = "BTC-USDT"
-OPTIONS = {"chunk_interval": DAY, "compress_after": 3 * DAY}
+OPTIONS: dict[str, Any] = {"chunk_interval": DAY, "compress_after": 3 * DAY}
 Policies = dict[str, timedelta | None]
 
 
@@ -104,8 +105,8 @@ async def test_a_change_reaches_chunks_and_policies_once(timescale_database: Tes
         assert await policies(store) == {
             "policy_compression klines": 5 * DAY,
             "policy_retention klines": 43 * DAY,
-            "policy_refresh_continuous_aggregate klines_1h": 38 * DAY,
-            "policy_refresh_continuous_aggregate klines_1d": None,
+            "policy_refresh_continuous_aggregate klines_1h_by_base": 38 * DAY,
+            "policy_refresh_continuous_aggregate klines_1d_by_base": None,
         }
         length = "select time_interval from timescaledb_information.dimensions where hypertable_name = 'klines'"
         assert await store.look(length) == [(2 * DAY,)]
@@ -133,7 +134,7 @@ async def test_what_was_dropped_stays_dropped(store: OpenStore) -> None:
     for retention in (25 * DAY, None):
         await settle(store, retention)
         assert await read_kept_from(store.pool, NOW) == dropped_to
-        assert (await policies(store))["policy_refresh_continuous_aggregate klines_1h"] == 9 * DAY
+        assert (await policies(store))["policy_refresh_continuous_aggregate klines_1h_by_base"] == 9 * DAY
     assert "policy_retention klines" not in await policies(store)
 
 

@@ -16,9 +16,12 @@ _CORE = frozenset(
         "kline_revisions",
         "klines",
         "klines_1d",
+        "klines_1d_by_base",
         "klines_1h",
+        "klines_1h_by_base",
         "rest_leases",
         "rollup_windows",
+        "rollups",
         "schema_migrations",
     ]
 )

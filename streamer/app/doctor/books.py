@@ -61,8 +61,8 @@ def judge_series(schema: Schema | Unread, storage: Storage | Unread, books: Book
 
 
 def judge_windows(books: Books | Unread) -> Finding:
-    """What was written late is brought into the 1h and 1d candles within seconds while a service runs."""
-    check = "1h and 1d candles"
+    """What was written late is brought into the rollups within seconds while a service runs."""
+    check = "rollups"
     if isinstance(books, Unread):
         return skipped(check, books.reason)
     if books.oldest is None or not books.waiting:

@@ -29,8 +29,15 @@ class StoredOnly:
         self.has = has
 
     async def stored(self, symbols: Sequence[Symbol], interval: Interval) -> list[Stored]:
-        """What there is of each symbol asked for."""
-        return [Stored(*one, interval in self.has.get(one, ()), "1m" in self.has.get(one, ())) for one in symbols]
+        """What there is of each symbol asked for; all rollups but that of 15m."""
+        return [
+            Stored(
+                *one,
+                interval in self.has.get(one, ()),
+                interval in {"5m", "1h", "4h", "1d"} and "1m" in self.has.get(one, ()),
+            )
+            for one in symbols
+        ]
 
 
 SHELVES = StoredOnly(
@@ -73,11 +80,17 @@ async def test_without_a_name_everything_known_is_meant() -> None:
 
 
 async def test_a_rollup_stands_in_for_candles_of_ones_own() -> None:
-    """Own hours come first; five minutes have no rollup."""
+    """Own candles come first; where a rollup is not kept there is nothing."""
     assert await said("BTC-USDT", interval=Interval.H1) == ["binance BTC-USDT klines", "okx BTC-USDT klines_1h"]
     assert await said("BTC-USDT", interval=Interval.D1) == ["binance BTC-USDT klines_1d", "okx BTC-USDT klines_1d"]
-    assert await meant_series(SHELVES, NAMES, ["*"], Interval.M5) == [
-        Meant(Series("binance", "ETH-USDT", Interval.M5), Relation.KLINES)
+    assert await said("*", interval=Interval.M5) == [
+        "binance BTC-USDT klines_5m",
+        "binance ETH-USDT klines",
+        "okx BTC-USDT klines_5m",
+        "okx BTC-USDT-PERP klines_5m",
+    ]
+    assert await meant_series(SHELVES, NAMES, ["BTC-USDT"], Interval.H4) == [
+        Meant(Series(exchange, "BTC-USDT", Interval.H4), Relation.FOUR_HOURS) for exchange in ("binance", "okx")
     ]
 
 
@@ -88,6 +101,7 @@ async def test_a_rollup_stands_in_for_candles_of_ones_own() -> None:
         (["BTC-USDT", "ZZZ"], Interval.M1, "no 1m candles are stored of 'ZZZ'"),
         (["ETH-USDT"], Interval.M1, "no 1m candles are stored of 'ETH-USDT'"),
         (["*-EUR"], Interval.M1, "no 1m candles are stored of '\\*-EUR'"),
+        (["BTC-USDT"], Interval.M15, "no 15m candles are stored of 'BTC-USDT'"),
         ([], Interval.M3, "no 3m candles are stored: name the symbols"),
     ],
 )

@@ -181,6 +181,7 @@ def test_variables_of_the_tests_are_none_of_ours(sources: Sources) -> None:
         ("storage: {chunk_interval: 7w}", ["storage.chunk_interval", "7w"]),
         ("storage: {chunk_interval: 0d}", ["storage.chunk_interval", "0d"]),
         ("storage: {compress_after: 99999999999d}", ["storage.compress_after", "99999999999d"]),
+        ("storage: {rollups: [1h, 2h]}", ["storage.rollups", "2h", "5m, 15m, 1h, 4h, 1d, 1w"]),
         ("storage: {retention: 9d}", ["storage.retention", "at least 10d", "chunk_interval"]),
         ("storage: {retention: 29d, chunk_interval: 27d}", ["storage.retention", "at least 30d"]),
         ("storage: {retention: 90h, chunk_interval: 1h}", ["storage.retention", "at least 4d"]),

@@ -57,13 +57,14 @@ def test_notes_say_what_the_runs_say(given_runs: list[Hours]) -> None:
             [delivery(Interval.M1, 70), delivery(Interval.M1, 125)],
             START + timedelta(hours=2, minutes=58),
         ),
-        ("timescaledb", [delivery(Interval.M5, 0), delivery(Interval.M1, 125)], START + 3 * HOUR + 58 * MINUTE),
-        ("timescaledb", [delivery(Interval.M5, 0)], None),
+        ("timescaledb", [delivery(Interval.S1, 0), delivery(Interval.M1, 125)], START + 3 * HOUR + 58 * MINUTE),
+        ("timescaledb", [delivery(Interval.M1, 125), delivery(Interval.M5, 60)], START + 2 * HOUR + 58 * MINUTE),
+        ("timescaledb", [delivery(Interval.S1, 0)], None),
         ("postgresql", [delivery(Interval.M1, 70)], None),
     ],
 )
 async def test_when_a_note_is_needed(kind: str, batch: list[Delivery], expected: datetime | None) -> None:
-    """From two minutes before the end of the hour after that of the oldest minute; a trigger notes on PostgreSQL."""
+    """From two minutes before the end of the hour after that of the oldest candle; a trigger notes on PostgreSQL."""
     connection = cast("Connection", OfKind(kind))
     assert await HourNotes(FakeClock()).needed_from(connection, batch) == expected
 

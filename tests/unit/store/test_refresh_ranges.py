@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.domain.interval import Interval
+from streamer.domain.rollup import Rollup
 from streamer.store.rollups import refresh_ranges, settled_before
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 WEEK = timedelta(days=7)
+FIVE = timedelta(minutes=5)
 WINDOWS = st.lists(
     st.tuples(st.integers(0, 2_000), st.integers(0, 400)).map(
         lambda pair: (START + pair[0] * HOUR, START + (pair[0] + pair[1]) * HOUR)
@@ -20,26 +21,28 @@ WINDOWS = st.lists(
 )
 
 
-@given(WINDOWS, st.sampled_from([Interval.H1, Interval.D1]), st.integers(0, 2_500))
+@given(WINDOWS, st.sampled_from(Rollup), st.integers(0, 2_500))
 def test_ranges_cover_the_windows_and_no_more(
-    windows: list[tuple[datetime, datetime]], interval: Interval, hours: int
+    windows: list[tuple[datetime, datetime]], rollup: Rollup, hours: int
 ) -> None:
     """Aligned, disjoint, at most seven days each, before the end; every settled bucket with a noted hour is in one."""
     end = START + hours * HOUR
-    ranges = list(refresh_ranges(windows, interval, end))
+    ranges = list(refresh_ranges(windows, rollup, end))
     for since, until in ranges:
-        assert (interval.floor(since), interval.floor(until)) == (since, until)
+        assert (rollup.floor(since), rollup.floor(until)) == (since, until)
         assert since < until <= min(end, since + WEEK)
     assert all(left[1] <= right[0] for left, right in itertools.pairwise(ranges))
     noted = {
-        interval.floor(first + number * HOUR) for first, last in windows for number in range((last - first) // HOUR + 1)
+        rollup.floor(first + number * FIVE)
+        for first, last in windows
+        for number in range((last + HOUR - first) // FIVE)
     }
     refreshed = {
-        since + number * interval.duration
+        since + number * rollup.duration
         for since, until in ranges
-        for number in range((until - since) // interval.duration)
+        for number in range((until - since) // rollup.duration)
     }
-    assert refreshed == {bucket for bucket in noted if bucket + interval.duration <= end}
+    assert refreshed == {bucket for bucket in noted if bucket + rollup.duration <= end}
 
 
 @pytest.mark.parametrize(

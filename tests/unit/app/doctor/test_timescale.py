@@ -57,8 +57,8 @@ def test_policies_that_run_are_well() -> None:
     """One line for each, and nothing else."""
     assert _verdicts(judge_policies(policies())) == {
         "compressing klines": Verdict.OK,
-        "refreshing klines_1h": Verdict.OK,
-        "refreshing klines_1d": Verdict.OK,
+        "refreshing klines_1h_by_base": Verdict.OK,
+        "refreshing klines_1d_by_base": Verdict.OK,
     }
 
 
@@ -87,18 +87,18 @@ def test_a_policy_that_does_not_run(ill: dict[str, Any], verdict: Verdict) -> No
 def test_policies_that_are_missing_are_missed() -> None:
     """Without a refresh the views rot; without compression only the disk fills."""
     all_of = policies()
-    left = replace(all_of, jobs=tuple(one for one in all_of.jobs if _serves(one, "klines_1d")))
+    left = replace(all_of, jobs=tuple(one for one in all_of.jobs if _serves(one, "klines_1d_by_base")))
     found = _verdicts(judge_policies(left))
-    assert found["refreshing klines_1h"] is Verdict.FAIL
+    assert found["refreshing klines_1h_by_base"] is Verdict.FAIL
     assert found["compressing klines"] is Verdict.WARN
-    assert found["refreshing klines_1d"] is Verdict.OK
+    assert found["refreshing klines_1d_by_base"] is Verdict.OK
 
 
 def test_a_policy_may_name_the_aggregate_by_its_hypertable() -> None:
     """Versions differ in that."""
     all_of = policies()
     renamed = tuple(
-        replace(one, relation="_materialized_2") if _serves(one, "klines_1h") else one for one in all_of.jobs
+        replace(one, relation="_materialized_2") if _serves(one, "klines_1h_by_base") else one for one in all_of.jobs
     )
     assert {one.verdict for one in judge_policies(replace(all_of, jobs=renamed))} == {Verdict.OK}
 

@@ -1,4 +1,5 @@
 -- The open time of the first of the newest $5 hours of one series that open before $4; null when there are none.
+-- Other rollups are read by the same words.
 select min(n.open_time)
 from (
     select open_time

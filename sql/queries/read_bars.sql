@@ -1,5 +1,5 @@
--- The hours of one symbol that open in [$4, $5), by open time, at most $6. For COPY: every field is fixed, so NULL
--- comes as what no column can hold.
+-- The hours of one symbol that open in [$4, $5), by open time, at most $6; other rollups are read by the same words. For
+-- COPY: every field is fixed, so NULL comes as what no column can hold.
 select
     open_time, open, high, low, close, volume,
     coalesce(quote_volume, 'NaN') as quote_volume,

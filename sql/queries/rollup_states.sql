@@ -1,0 +1,2 @@
+-- Every rollup that there can be, shortest first.
+select name, state from rollups order by bucket;
