@@ -30,7 +30,7 @@ from streamer.settings.model import Settings
 from streamer.store.contract import Written
 from streamer.store.embedded import has_database
 from streamer.store.instruments import Instruments
-from streamer.store.known import followed_since, has_schema, require_schema
+from streamer.store.known import followed_since, has_schema
 from streamer.timing.clock import make_clock, now
 
 _WHOLE_SHARE = 1.0  # of what the settings allow: by default half of the limit, and the other half is a service's
@@ -186,6 +186,5 @@ async def _workplace(settings: Settings, *, create: bool) -> AsyncIterator[Workp
         await database.open_beside(create=create)
         if create:
             await database.prepare(mark, reshape=False)  # the rollups are the service's matter
-            await require_schema(database.pool)
         is_ready = create or await has_schema(database.pool)
         yield Workplace(settings, database if is_ready else None, clock, _WHOLE_SHARE, Priority.HISTORY)

@@ -19,6 +19,7 @@ from streamer.settings.model import Settings
 from streamer.store.contract import Ledger, WriteReport
 from streamer.store.embedded import EmbeddedServer, find_installation, has_database, running_url
 from streamer.store.instruments import Instruments
+from streamer.store.known import require_schema
 from streamer.store.ledger import DatabaseLedger
 from streamer.store.marks import Mark, read_marks, set_mark
 from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
@@ -138,7 +139,7 @@ class Database:
 
         Raises:
             ConfigurationError: invented and real candles would share a table.
-            StoreError: the database cannot be used: too old, too new, behind a pooler.
+            StoreError: the database cannot be used: too old, too new, behind a pooler, or not migrated.
         """
         await self.patiently(lambda _: self.prepare(mark))
         if self._settings.migrate:
@@ -147,7 +148,7 @@ class Database:
         self.ready.set()
 
     async def prepare(self, mark: Mark | None, *, reshape: bool = True) -> None:
-        """Migrate, if the settings say so, and check what kind of candles are there: once, without patience.
+        """Migrate, or require that it was done, and check what kind of candles are there: once, without patience.
 
         ``reshape`` is that of ``migrate``.
 
@@ -158,6 +159,8 @@ class Database:
             report = await self.migrate(reshape=reshape)
             for line in spoken(report):
                 self._recorder.noted(line)
+        else:
+            await require_schema(self.pool)
         await self._check_mark(mark)
 
     async def _check_mark(self, mark: Mark | None) -> None:

@@ -19,7 +19,6 @@ from streamer.history.archive_report import ArchiveReport
 from streamer.history.asking import next_pause_s
 from streamer.history.backfill import Backfill, BackfillOptions, Headway, Report
 from streamer.history.dividing import Division, Supply, divide
-from streamer.history.opening import Opened
 from streamer.history.page import Settled
 from streamer.history.plan import Plan, after, make_plan
 from streamer.history.planning import Findings, Planner, note_absent
@@ -152,19 +151,15 @@ class Filling:
             if self._supply is not Supply.FILES:
                 alone = [replace(one, left=(), error=None) for one in alone]  # REST brings it, or did fail
             reports += [one for one in alone if one.series not in known]
-        opened = {chosen.series: _report(chosen, one) for chosen, one in self._found.opened.items()}
-        reports = [one if one.series not in opened else one.with_more(opened.pop(one.series)) for one in reports]
-        reports += opened.values()
-        reports += [Report(chosen.series, 0, 0, 0, error=error) for chosen, error in self._found.failed.items()]
         return Filled(
             exchange=self._name,
             supply=self._supply,
             asked=len(self._asked),
-            opened=sum(_report(chosen, one).settled for chosen, one in self._found.opened.items()),
+            opened=self._found.settled,
             plan=self._plan,
             division=self._division,
             seconds=self._seconds,
-            reports=reports,
+            reports=self._found.reported(reports),
             archives=taking.reports if taking else (),
             files=taking.files if taking else 0,
             file_candles=taking.candles.total() if taking else 0,
@@ -255,7 +250,3 @@ class Filling:
             options=BackfillOptions(concurrency=concurrency),
         )
         await self._backfill.run()
-
-
-def _report(chosen: Chosen, opened: Opened) -> Report:
-    return Report(chosen.series, opened.candles, 1, sum(span.candles(chosen.interval) for span in opened.absent))

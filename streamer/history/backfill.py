@@ -66,6 +66,7 @@ class Report:
             candles=self.candles + other.candles,
             requests=self.requests + other.requests,
             absent=self.absent + other.absent,
+            unserved=tuple(joined(self.series.interval, [*self.unserved, *other.unserved])),
         )
 
 

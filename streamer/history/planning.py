@@ -6,7 +6,7 @@ done twice.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from streamer.domain.errors import HistoryError
 from streamer.domain.gaps import Span, joined, windows
 from streamer.domain.interval import Interval, from_ms, to_ms
 from streamer.domain.series import Series
+from streamer.history.backfill import Report
 from streamer.history.opening import Opened, open_page
 from streamer.history.page import PageFetcher, Settled, settled_ms
 from streamer.history.plan import Page, Want, after, until
@@ -31,11 +32,37 @@ _MOST_GAPS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is wanted, why nothing could be found out of some series, and what was brought already on the way."""
+    """What is wanted, why nothing could be found out of some series, and what was brought already on the way.
+
+    ``unserved`` is where longer candles showed nothing, which no answer proves absent: it is not asked for any more.
+    """
 
     wants: list[Want] = field(default_factory=list)
     failed: dict[Chosen, HistoryError] = field(default_factory=dict)
     opened: dict[Chosen, Opened] = field(default_factory=dict)
+    unserved: dict[Chosen, Span] = field(default_factory=dict)
+
+    def reported(self, fetched: Iterable[Report]) -> list[Report]:
+        """The reports of what was ``fetched`` since, with what became of each series before, and those of others."""
+        early = {chosen.series: self._early(chosen) for chosen in self.opened | self.unserved}
+        reports = [one if one.series not in early else one.with_more(early.pop(one.series)) for one in fetched]
+        failed = [Report(chosen.series, 0, 0, 0, error=error) for chosen, error in self.failed.items()]
+        return [*reports, *early.values(), *failed]
+
+    @property
+    def settled(self) -> int:
+        """How many candles were stored or proved absent on the way, with answers that brought candles."""
+        return sum(self._early(chosen).settled for chosen in self.opened)
+
+    def _early(self, chosen: Chosen) -> Report:
+        opened, unserved = self.opened.get(chosen), self.unserved.get(chosen)
+        return Report(
+            chosen.series,
+            candles=opened.candles if opened else 0,
+            requests=1 if opened else 0,
+            absent=sum(span.candles(chosen.interval) for span in opened.absent) if opened else 0,
+            unserved=(unserved,) if unserved else (),
+        )
 
 
 class Planner:
@@ -147,10 +174,15 @@ class Planner:
                 return list(opened.holes)
         by_day = await self._fetcher.first_day(chosen, first)
         if by_day is None:
+            found.unserved[chosen] = first
             return holes[1:]
         day = Span(by_day.open_ms, min(first.last_ms, by_day.open_ms + Interval.D1.milliseconds - step))
         by_hour = await self._fetcher.first_day(chosen, day, Interval.H1)
-        first_ms = by_day.open_ms if by_hour is None else by_hour.open_ms
+        first_ms = by_day.open_ms
+        if by_hour is not None and by_hour.witnessed_ms == day.first_ms:
+            first_ms = by_hour.open_ms
+        if by_day.witnessed_ms > first.first_ms:
+            found.unserved[chosen] = Span(first.first_ms, min(by_day.witnessed_ms, first_ms) - step)
         if first_ms > by_day.witnessed_ms:
             await self._note_absent(chosen, [Span(by_day.witnessed_ms, first_ms - step)])
         return after(holes, chosen.interval, first_ms - step)

@@ -8,25 +8,30 @@ from datetime import datetime
 from streamer.domain.errors import StoreError
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
+from streamer.store.kinds import Kind
+from streamer.store.migrate import pending_migrations
 from streamer.store.pool import Pool
 from streamer.store.statements import query
 
 
 async def has_schema(pool: Pool) -> bool:
-    """Whether the database was migrated as far as this version needs.
+    """Whether every migration of this version was applied.
 
     Raises:
-        StoreUnavailable: the database is away.
+        StoreUnavailable: the database is away. StoreError: it is newer than this version, or others' files made it.
     """
     async with pool.connection() as connection:
-        return bool(await connection.fetchval(query("ledger_exists")))
+        if not await connection.fetchval(query("bookkeeping_exists")):
+            return False
+        marks = {row["name"]: row["value"] for row in await connection.fetch(query("read_marks"))}
+        return not pending_migrations(Kind(marks["kind"]), await connection.fetch(query("applied_migrations")))
 
 
 async def require_schema(pool: Pool) -> None:
-    """Return when the tables are there.
+    """Return when the tables are those of this version: what is written otherwise may miss what is built on it.
 
     Raises:
-        StoreUnavailable: the database is away. StoreError: it was not migrated, or not far enough.
+        StoreUnavailable: the database is away. StoreError: it was not migrated, or not exactly so far.
     """
     if not await has_schema(pool):
         raise StoreError(f"{pool.where} has not the tables of this version yet: run `streamer migrate`")

@@ -3,7 +3,7 @@
 What an applied migration said is remembered by checksum; a database that is newer than the program is left alone.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -62,13 +62,31 @@ async def migrate(pool: Pool, options: MigrationOptions) -> MigrationReport:
         return await _migrate(lock, connection, options)
 
 
+def pending_migrations(kind: Kind, applied: Sequence[asyncpg.Record]) -> list[Migration]:
+    """The migrations that a database of this kind lacks, by number; ``applied`` has number, name and checksum of each.
+
+    Raises:
+        StoreError: it has one that this program does not know, or that said something else.
+    """
+    known = {migration.number: migration for migration in migrations(kind.value)}
+    for number, name, checksum in applied:
+        migration = known.pop(number, None)
+        if migration is None:
+            raise StoreError(
+                f"the database is newer than this program: it has migration {number:04}_{name}; update streamer"
+            )
+        if checksum != migration.checksum:
+            raise StoreError(f"migration {number:04}_{name} was changed after it was applied to this database")
+    return sorted(known.values())
+
+
 async def _migrate(lock: Connection, connection: Connection, options: MigrationOptions) -> MigrationReport:
     notes: list[str] = []
     if not await connection.fetchval(query("bookkeeping_exists")):
         notes.extend(await _begin(connection))
     facts = {row["name"]: row["value"] for row in await connection.fetch(query("read_marks"))}
     kind = Kind(facts["kind"])
-    pending = _pending(kind, await connection.fetch(query("applied_migrations")))
+    pending = pending_migrations(kind, await connection.fetch(query("applied_migrations")))
     is_settled = not pending and are_settled(await rollup_states(connection), options.rollups)
     if not is_settled and facts["owner"] == OWNER:
         await become_owner(connection)
@@ -115,19 +133,6 @@ async def _refuse_pooler(pool: Pool, one: Connection, other: Connection) -> None
 
 def _spelled(span: timedelta) -> str:
     return f"{span.total_seconds():.0f} seconds"
-
-
-def _pending(kind: Kind, applied: list[asyncpg.Record]) -> list[Migration]:
-    known = {migration.number: migration for migration in migrations(kind.value)}
-    for number, name, checksum in applied:
-        migration = known.pop(number, None)
-        if migration is None:
-            raise StoreError(
-                f"the database is newer than this program: it has migration {number:04}_{name}; update streamer"
-            )
-        if checksum != migration.checksum:
-            raise StoreError(f"migration {number:04}_{name} was changed after it was applied to this database")
-    return sorted(known.values())
 
 
 async def _apply(connection: Connection, migration: Migration) -> None:

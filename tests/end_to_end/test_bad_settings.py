@@ -119,6 +119,25 @@ async def test_a_taken_port_and_an_unwritable_folder_are_told(tmp_path: Path) ->
     assert left_in(tmp_path) == ["file", "settings.yaml"]
 
 
+async def test_nobody_works_with_a_schema_that_is_behind(plain_database: TestDatabase, tmp_path: Path) -> None:
+    """Where only ``streamer migrate`` may change the schema, all else says so and ends with 1; nothing is written."""
+    async with simulating() as simulator:
+        config = write_settings(tmp_path, simulator.urls, BTC, database_url=plain_database.url)
+        given = ("--config", config)
+        assert (await command("migrate", *given, folder=tmp_path)).code == 0
+        await execute(
+            plain_database.url,
+            "delete from schema_migrations where number = (select max(number) from schema_migrations)",
+        )
+        for verb in (("run",), ("backfill", "--latest", "5"), ("gaps", "list"), ("query", "BTC-USDT")):
+            ended = await command(*verb, *given, folder=tmp_path, environment={"STREAMER_MIGRATE": "false"})
+            assert ended.code == 1, verb
+            assert "run `streamer migrate`" in ended.errors.splitlines()[-1], verb
+    connection = await asyncpg.connect(plain_database.url)
+    assert await connection.fetchval("select count(*) from klines") == 0
+    await connection.close()
+
+
 async def test_invented_and_real_candles_never_share_a_table(plain_database: TestDatabase, tmp_path: Path) -> None:
     """A simulator needs a flag; its database is refused to ``run`` without; one with real rows is refused to it."""
     async with simulating() as simulator, simulating(rate=1.0, host=an_address()) as elsewhere:

@@ -153,7 +153,7 @@ class HistoryWorld:
             options=options,
         )
         await backfill.run()
-        return [*backfill.reports(), *(Report(one.series, 0, 0, 0, error=why) for one, why in found.failed.items())]
+        return found.reported(backfill.reports())
 
     async def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         self.delivered += deliveries

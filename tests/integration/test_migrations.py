@@ -10,6 +10,7 @@ import pytest
 
 from streamer.domain.errors import StoreError, StoreMisconfigured, StoreUnavailable
 from streamer.store.kinds import Kind
+from streamer.store.known import has_schema, require_schema
 from streamer.store.marks import Mark, read_marks, set_mark
 from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
 from streamer.store.pool import Pool, PoolOptions
@@ -137,6 +138,28 @@ async def test_a_newer_database_is_refused(
     with pytest.raises(StoreError, match="newer than this program: it has migration 9000_from_the_future") as refused:
         await migrate_at(database.url)
     assert not refused.value.retryable
+
+
+async def test_the_schema_is_there_when_all_of_it_is(
+    database: TestDatabase, connection: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    """Without the newest migration what is written may miss what is built on it: nobody may begin."""
+    pool = Pool(PoolOptions(url=database.url))
+    try:
+        assert not await has_schema(pool)
+        await migrate(pool, OPTIONS)
+        await require_schema(pool)
+        await connection.execute(
+            "delete from schema_migrations where number = (select max(number) from schema_migrations)"
+        )
+        with pytest.raises(StoreError, match="not the tables of this version yet: run `streamer migrate`") as refused:
+            await require_schema(pool)
+        assert not refused.value.retryable
+        await connection.execute("insert into schema_migrations values (9000, 'from_the_future', 'x')")
+        with pytest.raises(StoreError, match="newer than this program"):
+            await require_schema(pool)
+    finally:
+        await pool.close()
 
 
 async def test_the_options_reach_timescaledb(timescale_database: TestDatabase) -> None:

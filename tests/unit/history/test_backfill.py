@@ -186,11 +186,12 @@ async def test_a_listing_is_looked_for_once() -> None:
 
 
 async def test_an_instrument_without_any_candle_costs_no_minutes() -> None:
-    """Not even a daily candle: there is nothing to fetch, and that is success."""
+    """Not even a daily candle: there is nothing to fetch, which is told, and no failure."""
     world = HistoryWorld(intervals=[Interval.M1, Interval.D1])
     world.server.listed_ms = to_ms(minute(10_000))
-    reports = await world.clock.finish(world.backfill([asked(-50_000)]))
-    assert reports == []
+    [report] = await world.clock.finish(world.backfill([asked(-50_000)]))
+    assert (report.candles, report.error) == (0, None)
+    assert report.unserved
     assert {interval for _, interval, _, _ in world.server.asked} == {"1d"}
 
 
