@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 _PROCESSES = min(4, (os.cpu_count() or 1) + 1)  # one more than cores: end-to-end tests mostly wait
-_EVERYTHING = ("-n", str(_PROCESSES), "--dist", "loadgroup")
+_EVERYTHING = ("-n", str(_PROCESSES), "--dist", "loadgroup", "--durations", "40")
 
 
 def main() -> int:
