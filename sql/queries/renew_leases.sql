@@ -1,6 +1,7 @@
 -- What $2 may spend of each pool from now on: what it needs, but where not all needs fit no more than a level that is
 -- the same for all; and never more than the others leave. A fiftieth is never leased, where that is a whole request: it
--- is there for who has no lease. While all needs fit, half of the rest stays free for newcomers; a newcomer gets
+-- is there for who has no lease. Where there are more processes than requests in a window, they take turns of three
+-- leases each. While all needs fit, half of the rest stays free for newcomers; a newcomer gets
 -- half of what is free. Times are of the wall, not of the transaction, which waited.
 with asked as (
     select *
@@ -8,19 +9,20 @@ with asked as (
         as one (pool, total, held, needed, counts_s)
 ),
 others as (
-    select pool, units, wish
+    select pool, units, wish, holder
     from rest_leases
     where egress = $1 and holder <> $2 and ends_at > clock_timestamp()
 ),
 needs as (
-    select pool, needed as need from asked
+    select pool, needed as need, $2::uuid as holder from asked
     union all
-    select pool, wish from others where wish > 0
+    select pool, wish, holder from others where wish > 0
 ),
 ranked as (
     select
-        pool, need, total - total / 50 as leasable,
-        sum(need) over upward - need as below, row_number() over upward as place, count(*) over whole as holders
+        pool, need, holder, total - total / 50 as leasable,
+        sum(need) over upward - need as below, row_number() over upward as place, count(*) over whole as holders,
+        row_number() over (partition by pool order by holder) as seat
     from asked join needs using (pool)
     window
         whole as (partition by pool),
@@ -30,14 +32,18 @@ levels as (
     select
         pool,
         max(ceil((leasable - below)::numeric / (holders - place + 1)))::integer as level,
-        (greatest(0, max(leasable) - sum(need)) / (2 * max(holders)))::integer as more
+        (greatest(0, max(leasable) - sum(need)) / (2 * max(holders)))::integer as more,
+        (
+            max(seat) filter (where holder = $2)
+            + floor(extract(epoch from clock_timestamp()) / greatest(3 * $8::double precision, 0.001))::bigint
+        ) % max(holders) < max(leasable) as has_turn
     from ranked
     group by pool
 ),
 judged as (
     select
         asked.*,
-        least(needed, level) + more as due,
+        case when has_turn then least(needed, level) + more else 0 end as due,
         greatest(0, total - coalesce((select sum(units) from others where others.pool = asked.pool), 0))::integer as free,
         exists (
             select 1 from rest_leases as mine where (mine.egress, mine.pool, mine.holder) = ($1, asked.pool, $2)

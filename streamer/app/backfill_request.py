@@ -19,7 +19,8 @@ from streamer.symbols.resolve import Chosen
 class BackfillRequest:
     """What to bring: candles that open in [since, until), or the newest ``latest`` that are settled.
 
-    Without symbols or exchanges what the settings follow.
+    Without symbols or exchanges what the settings follow. ``is_repeated`` tells a later round of many: what is kept no
+    longer since the first is then left out, and not refused.
     """
 
     symbols: Sequence[str] = ()
@@ -32,6 +33,7 @@ class BackfillRequest:
     concurrency: int = 16
     dry_run: bool = False
     source: Supply = Supply.AUTO
+    is_repeated: bool = False
 
 
 def require_files(settings: Settings, names: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 
 from streamer.app.backfill_request import BackfillRequest, require_files, spans_asked
@@ -40,7 +41,8 @@ _WHOLE_SHARE = 1.0  # of what the settings allow: by default half of the limit, 
 class BackfillReport:
     """What became of it. ``written`` counts what the store did; ``rejected`` what it refused, by series and reason.
 
-    ``took_s`` is from the first request for candles to the last one's commit.
+    ``took_s`` is from the first request for candles to the last one's commit. ``kept_from`` is set where what is older
+    was asked for and left out.
     """
 
     filled: Sequence[Filled]
@@ -49,6 +51,7 @@ class BackfillReport:
     rejected: Mapping[tuple[Series, str], int] = field(default_factory=dict)
     interrupted: bool = False
     took_s: float = 0.0
+    kept_from: datetime | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -74,7 +77,7 @@ async def backfill(
     async with _workplace(settings, create=not request.dry_run) as place:
         if request.dry_run:
             async with place.exchanges(names, keep_nothing) as opened:
-                asked = await _kept_spans(place, settings, request, opened)
+                asked, _ = await _kept_spans(place, settings, request, opened)
                 fillings = await _prepared(place, request, asked, opened, screen)
                 return BackfillReport(filled=[one.outcome() for one in fillings], unreachable=opened.unreachable)
         landing = Landing(
@@ -84,7 +87,7 @@ async def backfill(
             random=Random(),  # noqa: S311 - jitter, not secrets
         )
         async with place.exchanges(names, landing.put) as opened:
-            asked = await _kept_spans(place, settings, request, opened)
+            asked, kept_from = await _kept_spans(place, settings, request, opened)
             for name, access in opened.accesses.items():
                 await Instruments(place.pool).save_instruments(name, access.registry.instruments)
             async with asyncio.TaskGroup() as tasks:
@@ -103,18 +106,23 @@ async def backfill(
                 rejected=landing.rejected,
                 interrupted=stop.asked.is_set(),
                 took_s=took_s,
+                kept_from=kept_from,
             )
 
 
 async def _kept_spans(
     place: Workplace, settings: Settings, request: BackfillRequest, opened: Opened
-) -> Mapping[str, Sequence[Asked]]:
-    """What is asked for of each exchange; refused where it begins before what is kept."""
+) -> tuple[Mapping[str, Sequence[Asked]], datetime | None]:
+    """What is asked for of each exchange, and where it begins if it was to begin earlier; a first round is refused."""
     asked = spans_asked(settings, request, opened)
     bound = await place.kept_from()
-    for one in (one for series in asked.values() for one in series):
-        refuse_expired(one.since, bound, "ask for less, or raise it")
-    return asked
+    first_time = min((one.since for series in asked.values() for one in series), default=None)
+    if first_time is None or bound is None or first_time >= bound:
+        return asked, None
+    if not request.is_repeated:
+        refuse_expired(first_time, bound, "ask for less, or raise it")
+    kept = {name: [one._replace(since=max(one.since, bound)) for one in series] for name, series in asked.items()}
+    return kept, bound
 
 
 async def _prepared(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import timedelta
 
 from streamer.app.backfill_request import BackfillRequest
@@ -30,7 +31,7 @@ async def backfill_repeatedly(
     """The exit code: of the one round, or of the last one when a signal comes between two.
 
     ``told`` hears what became of each round, ``failed`` why a later one came to nothing: the next goes on. A beat that
-    comes while a round is at work is left out.
+    comes while a round is at work is left out. What is kept no longer is refused in the first round alone.
 
     Raises:
         StreamerError: of the first round, as :func:`~streamer.app.backfilling.backfill`.
@@ -51,7 +52,7 @@ async def backfill_repeatedly(
                     code = FAILED
                 if every is None or code == INTERRUPTED:
                     return code
-                is_first = False
+                is_first, request = False, replace(request, is_repeated=True)
                 beat_at = next_beat_at(beat_at, clock.monotonic(), every.total_seconds())
                 if await _stopped_before(beat_at, stop, clock):
                     return code

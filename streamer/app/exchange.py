@@ -106,6 +106,8 @@ class ExchangeService:
         )
         self._chosen: dict[Series, Chosen] = {}
         self._read_times = (self._server_time.now(),) * 2  # of the lists before the last, and of the last
+        self._unsaved: Sequence[Instrument] = ()
+        self._listed = asyncio.Event()  # whether there is an unsaved list
 
     def _make_fetcher(self, deliver: Deliver, priority: Priority = Priority.LIVE) -> PageFetcher:
         return PageFetcher(
@@ -125,6 +127,8 @@ class ExchangeService:
         """Follow the exchange until cancelled; what the streams still had for us is asked for at the next start."""
         prepared, shared = await self.preparation.done(), self._shared
         self._chosen = {one.series: one for one in prepared.chosen}
+        if prepared.is_whole:
+            self._remember(prepared.registry.instruments)
         started_time = self._server_time.now()
         self._read_times = started_time, started_time
         keeping = Keeping(
@@ -161,6 +165,8 @@ class ExchangeService:
             tasks.create_task(feed.run())
             tasks.create_task(self._recheck.run())
             tasks.create_task(self._keep(keeping, feed, prepared, started_time))
+            tasks.create_task(self._follow_listings(keeping, feed))
+            tasks.create_task(self._save_lists())
             tasks.create_task(self._read_again(keeping))
 
     def _ws_bases(self) -> dict[Market, str]:
@@ -171,27 +177,36 @@ class ExchangeService:
         return None if chosen is None else chosen.instrument
 
     async def _keep(self, keeping: Keeping, feed: Feed, prepared: Prepared, started_time: datetime) -> None:
-        """Remember the instruments, then keep each series complete from its mark on.
+        """Keep each series complete from its mark on.
 
         A series that was never followed begins after its newest stored candle, if a backfill left one, else now.
         """
-        database = self._shared.database
+        database, begun = self._shared.database, [one.series for one in prepared.chosen]
         await database.ready.wait()
-        if prepared.is_whole:
-            await database.save_instruments(self.name, prepared.registry.instruments)
-        stored = await database.newest(list(self._chosen), started_time - timedelta(seconds=_LATE_S))
+        stored = await database.newest(begun, started_time - timedelta(seconds=_LATE_S))
         since = {
             series: stored[series] + series.interval.duration
             if series in stored
             else series.interval.floor(started_time - self._since)
-            for series in self._chosen
+            for series in begun
         }
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(keeping.run(feed, since))
-            tasks.create_task(self._follow_listings(keeping, feed))
+        await keeping.run(feed, since)
+
+    def _remember(self, instruments: Sequence[Instrument]) -> None:
+        self._unsaved = instruments
+        self._listed.set()
+
+    async def _save_lists(self) -> None:
+        """Save the newest list when the database is there. Nobody waits for that: what is followed is no less so."""
+        database = self._shared.database
+        await database.ready.wait()
+        while True:
+            await self._listed.wait()
+            self._listed.clear()
+            await database.save_instruments(self.name, self._unsaved)
 
     async def _follow_listings(self, keeping: Keeping, feed: Feed) -> None:
-        """Follow what is newly listed and end what is delisted, for as long as we run."""
+        """Follow what is newly listed and end what is delisted, for as long as we run, the database away or not."""
         shared, every = self._shared, self._shared.settings.listings_every
 
         async def read() -> Registry:
@@ -200,7 +215,7 @@ class ExchangeService:
             self._read_times = self._read_times[-1], began_time
             return registry
 
-        async def changed(registry: Registry, change: Change) -> None:
+        def changed(registry: Registry, change: Change) -> None:
             """What is new was listed after the lists before, however long ago these could be read."""
             earliest = self._read_times[0] - every
             since = {
@@ -210,7 +225,7 @@ class ExchangeService:
             self._chosen = dict(change.followed)
             keeping.follow(change, since)
             feed.carry(replan_shards(self._adapter, self._ws_bases(), feed.shards, list(self._chosen.values())))
-            await shared.database.save_instruments(self.name, registry.instruments)
+            self._remember(registry.instruments)
 
         relisting = Relisting(
             exchange=self.name,

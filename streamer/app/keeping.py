@@ -123,7 +123,10 @@ class Keeping:
         self._breaks.put_nowait(Break(self._adapter.name, connection, len(series), cause, self._server_time.now()))
 
     async def run(self, feed: Feed, since: Mapping[Series, datetime]) -> None:
-        """Keep the series complete, new ones from ``since``, until cancelled; cancelling loses nothing."""
+        """Keep the series complete, new ones from ``since``, until cancelled; cancelling loses nothing.
+
+        Changes may be told before; ``since`` is of the series that there were at first.
+        """
         self._sentinel = Sentinel(
             feed=feed,
             chosen=self._chosen,
@@ -134,7 +137,7 @@ class Keeping:
             server_time=self._server_time,
             recorder=self._recorder,
         )
-        self._since = since
+        self._since = {**self._since, **since}  # listings may have joined before
         self._keeper = Keeper(
             Kept(exchange=self._adapter.name, chosen=self._chosen, attention=self._attention),
             asker=Asker(fetcher=self._fetcher, server_time=self._server_time),

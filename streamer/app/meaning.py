@@ -9,24 +9,25 @@ from typing import NamedTuple, Protocol
 from streamer.domain.errors import ConfigurationError
 from streamer.domain.instrument import Instrument
 from streamer.domain.interval import Interval
+from streamer.domain.rollup import Length, Rollup
 from streamer.domain.series import Series
-from streamer.store.bulk import ROLLUPS, Relation, Stored
+from streamer.store.bulk import ROLLUPS, Bars, Relation, Stored
 from streamer.symbols.spellings import Form, folded, form_of, is_pattern, name_in
 
 Symbol = tuple[str, str]  # exchange and symbol
 
 
 class Meant(NamedTuple):
-    """A series, and where its candles are read."""
+    """A series or the like of it that is built, and where its candles are read."""
 
-    series: Series
+    series: Series | Bars
     relation: Relation
 
 
 class Shelves(Protocol):
     """Knows what is stored."""
 
-    async def stored(self, symbols: Sequence[Symbol], interval: Interval) -> list[Stored]:
+    async def stored(self, symbols: Sequence[Symbol], interval: Length) -> list[Stored]:
         """What is stored of each symbol; raises ``StoreUnavailable``."""
         ...
 
@@ -57,7 +58,7 @@ class Names:
         return f"; the nearest is {symbols[near[0]]}" if near else ""
 
 
-async def meant_series(shelves: Shelves, names: Names, spellings: Sequence[str], interval: Interval) -> Sequence[Meant]:
+async def meant_series(shelves: Shelves, names: Names, spellings: Sequence[str], interval: Length) -> Sequence[Meant]:
     """The series that are meant and stored, by exchange and symbol: with candles of their own, or else as a rollup.
 
     Without ``spellings`` all that are known. Which of both it is does not depend on a time range: no answer mixes them.
@@ -67,20 +68,19 @@ async def meant_series(shelves: Shelves, names: Names, spellings: Sequence[str],
         StoreUnavailable: the database is away.
     """
     wanted = {spelling: names.meant(spelling) for spelling in spellings} or {"": set(names.known)}
-    relations = await _relations(shelves, set().union(*wanted.values()), interval)
+    found = await _found(shelves, set().union(*wanted.values()), interval)
     for spelling, symbols in wanted.items():
-        if not symbols & relations.keys():
+        if not symbols & found.keys():
             of = f" of {spelling!r}{names.near(spelling)}" if spelling else ": name the symbols, or fetch some first"
             raise ConfigurationError(f"no {interval.value} candles are stored{of}")
-    meant = set().union(*wanted.values()) & relations.keys()
-    return [Meant(Series(*symbol, interval), relations[symbol]) for symbol in sorted(meant)]
+    return [found[symbol] for symbol in sorted(found)]
 
 
-async def _relations(shelves: Shelves, symbols: Iterable[Symbol], interval: Interval) -> Mapping[Symbol, Relation]:
-    relations: dict[Symbol, Relation] = {}
+async def _found(shelves: Shelves, symbols: Iterable[Symbol], interval: Length) -> Mapping[Symbol, Meant]:
+    found: dict[Symbol, Meant] = {}
     for exchange, symbol, own, rolled in await shelves.stored(sorted(symbols), interval):
         if own:
-            relations[exchange, symbol] = Relation.KLINES
+            found[exchange, symbol] = Meant(Series(exchange, symbol, Interval(interval.value)), Relation.KLINES)
         elif rolled:
-            relations[exchange, symbol] = ROLLUPS[interval]
-    return relations
+            found[exchange, symbol] = Meant(Bars(exchange, symbol, Rollup(interval.value)), ROLLUPS[interval.value])
+    return found

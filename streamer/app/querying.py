@@ -13,9 +13,10 @@ from streamer.app.database import database_of
 from streamer.app.listing import quiet_recorder
 from streamer.app.meaning import Meant, Names, meant_series
 from streamer.domain.interval import Interval
+from streamer.domain.rollup import Length
 from streamer.domain.series import Series
 from streamer.settings.model import ADAPTERS, Settings
-from streamer.store.bulk import PAGE, BulkReader, Cursor, Relation, from_us, layout_of, to_us
+from streamer.store.bulk import PAGE, Bars, BulkReader, Cursor, first_open_us, from_us, layout_of, to_us
 from streamer.store.columns import CANDLES, ROLLUP, SOURCED, Columns
 from streamer.store.flats import FILLED, Flats, known_empty
 from streamer.store.instruments import Instruments
@@ -40,7 +41,7 @@ class QueryRequest:
 
     symbols: Sequence[str] = ()
     exchanges: Sequence[str] = ()
-    interval: Interval = Interval.M1
+    interval: Length = Interval.M1
     since: datetime | None = None
     until: datetime | None = None
     latest: int | None = None
@@ -54,7 +55,7 @@ class QueryRequest:
 class Page:
     """Some candles of one series, by open time; columns that its relation does not have are not there."""
 
-    series: Series
+    series: Series | Bars
     columns: Columns
 
     def __len__(self) -> int:
@@ -102,8 +103,8 @@ async def _pages(reader: BulkReader, meant: Sequence[Meant], request: QueryReque
     for series, relation in meant:
         if left == 0:
             return
-        since_us = -(-to_us(request.since or _EARLIEST) // _step_us(series)) * _step_us(series)
-        cursor = Cursor(series, relation, from_us(since_us), request.until or _LATEST)
+        since_us = first_open_us(series.interval, to_us(request.since or _EARLIEST))
+        cursor = Cursor(series, relation, from_us(min(since_us, to_us(_LATEST))), request.until or _LATEST)
         if request.latest is not None:
             first = await reader.newest_since(cursor, request.latest)
             if first is None:
@@ -139,13 +140,13 @@ async def _filled(reader: BulkReader, cursor: Cursor, request: QueryRequest) -> 
     A rollup may lack an hour whose minutes are stored since a moment: that is looked for, and stays a hole.
     """
     series = cursor.series
-    source = series if cursor.relation is Relation.KLINES else series._replace(interval=Interval.M1)
+    source = series if isinstance(series, Series) else Series(series.exchange, series.symbol, Interval.M1)
     before = await reader.newest_since(replace(cursor, until=cursor.since), 1)
     known = await reader.known(source, before or cursor.since, cursor.until)
     flats = Flats(
         layout_of(cursor.relation, request.columns),
         series.interval,
-        known_empty(known, series.interval),
+        known_empty(known, source.interval, series.interval),
         (to_us(cursor.since), to_us(cursor.until)),
     )
     if before is not None:
@@ -157,7 +158,3 @@ async def _filled(reader: BulkReader, cursor: Cursor, request: QueryRequest) -> 
             yield piece
     for piece in flats.rest():
         yield piece
-
-
-def _step_us(series: Series) -> int:
-    return series.interval.milliseconds * 1_000

@@ -29,7 +29,10 @@ class Wanted:
 
 
 class Relisting:
-    """``read`` gives the whole list, or raises ``HistoryError``; ``changed`` is told of each change."""
+    """``read`` gives the whole list, or raises ``HistoryError``; ``changed`` is told of each change, and does not wait.
+
+    Else whoever is away would hold up the next list.
+    """
 
     def __init__(
         self,
@@ -38,7 +41,7 @@ class Relisting:
         wanted: Wanted,
         every_s: float,
         read: Callable[[], Awaitable[Registry]],
-        changed: Callable[[Registry, Change], Awaitable[None]],
+        changed: Callable[[Registry, Change], None],
         clock: Clock,
         recorder: Recorder,
     ) -> None:
@@ -65,7 +68,7 @@ class Relisting:
             found = find_change(registry, followed, wanted.symbols, wanted.exclude, wanted.intervals)
             change = self._believed(found, followed)
             self._tell(change)
-            await self._changed(registry, change)
+            self._changed(registry, change)
             followed = change.followed
 
     def _believed(self, change: Change, followed: Mapping[Series, Chosen]) -> Change:

@@ -36,9 +36,14 @@ class Said:
         self._as_json = as_json
         self._dry_run = dry_run
         self._in_lines = in_lines
+        self._has_told_bound = False
 
     def told(self, report: BackfillReport) -> None:
-        """Show what became of a round, or what it takes."""
+        """Show what became of a round, or what it takes; that part of it is kept no longer is said once."""
+        if report.kept_from is not None and not self._has_told_bound:
+            self._has_told_bound = True
+            kept = f"candles from before {report.kept_from:%Y-%m-%d} are kept no longer (storage.retention)"
+            click.echo(f"{kept}, and left out from now on", err=True)
         if self._as_json and self._in_lines:
             click.echo(orjson.dumps(_document(report), option=orjson.OPT_UTC_Z))
         elif self._as_json:
@@ -152,6 +157,7 @@ def _document(report: BackfillReport) -> dict[str, Any]:
         "whole": report.is_whole and not report.interrupted,
         "interrupted": report.interrupted,
         "seconds": round(report.took_s, 3),
+        "kept_from": report.kept_from,
         "exchanges": [_exchange(one, report) for one in report.filled],
         "unreachable": {name: str(error) for name, error in report.unreachable.items()},
         "rejected": [

@@ -1,7 +1,7 @@
 """``streamer query``: stored candles as a table, CSV, JSON lines, Parquet or Arrow, however many there are."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from streamer.cli.options import read_settings, settings_options
 from streamer.cli.ranges import range_options, read_range
 from streamer.domain.errors import ConfigurationError
 from streamer.domain.interval import Interval
+from streamer.domain.rollup import Length, Rollup
 from streamer.settings.model import ADAPTERS, Settings
 
 _TABLE_ROWS = 1_000
 _FILLED = "filled"
+_LENGTHS: Mapping[str, Length] = {one.value: one for one in (*Interval, Rollup.W1)}  # the other rollups are intervals
 
 
 @click.command()
@@ -25,7 +27,7 @@ _FILLED = "filled"
 @click.argument("symbols", nargs=-1)
 @click.option("--symbols", "more", multiple=True, help="Names or patterns, separated by commas; repeatable.")
 @click.option("--exchange", type=click.Choice(sorted(ADAPTERS)), multiple=True, help="Only this exchange; repeatable.")
-@click.option("--interval", type=click.Choice([one.value for one in Interval]), default="1m", show_default=True)
+@click.option("--interval", type=click.Choice(list(_LENGTHS)), default="1m", show_default=True)
 @click.option("--latest", type=click.IntRange(1), help="The newest so many of each series, before --until if given.")
 @click.option("--columns", help=f"Which, separated by commas; of {', '.join(COLUMNS)}.")
 @click.option("--fill", is_flag=True, help="Flat candles where an exchange is known to have none; marked in `filled`.")
@@ -66,7 +68,7 @@ def query(
     request = QueryRequest(
         symbols=_listed((*symbols, *more)),
         exchanges=exchange,
-        interval=Interval(interval),
+        interval=_LENGTHS[interval],
         since=span.since,
         until=span.until,
         latest=latest,

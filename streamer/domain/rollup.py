@@ -6,6 +6,8 @@ Not ``Interval``: no exchange is asked for a week, and a length here says nothin
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from streamer.domain.interval import Interval
+
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _A_MONDAY = datetime(2000, 1, 3, tzinfo=UTC)  # a boundary of each: weeks begin on Monday, and the others divide a week
 
@@ -30,4 +32,5 @@ class Rollup(StrEnum):
         return _A_MONDAY + (instant - _A_MONDAY) // self.duration * self.duration
 
 
+Length = Interval | Rollup  # of candles that can be read, stored or built
 ALWAYS = frozenset({Rollup.H1, Rollup.D1})  # the users' contract, whatever is configured

@@ -9,10 +9,12 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from math import ceil
+from operator import attrgetter
 
 from streamer.domain.candle import Candle, Delivery, Source
 from streamer.domain.errors import HistoryError, ImpossibleCandle, MalformedAnswer
 from streamer.domain.gaps import Span, missing
+from streamer.domain.instrument import Status
 from streamer.domain.interval import Interval, to_ms
 from streamer.history.archive_report import ArchiveReport, FileOutcome, Left, Why, by_reason
 from streamer.history.covering import Cover, Part, cover, days_instead
@@ -26,6 +28,7 @@ from streamer.timing.server_time import ServerTime
 
 _BATCH = 5_000  # candles in one delivery
 _UNPACKED_AT_ONCE = 2  # files whose candles are in memory
+_OVER = frozenset({Status.CLOSED, Status.HALTED})  # a spot market that was delisted is halted for good
 
 
 def _untold(_outcome: FileOutcome) -> None:
@@ -78,6 +81,7 @@ class ArchiveFetcher:
         left: list[Left] = []
         candles = files = size = 0
         error: HistoryError | None = None
+        ending: Left | None = None  # of the last file
         while parts:
             part = parts.popleft()
             try:
@@ -86,6 +90,7 @@ class ArchiveFetcher:
                 self._recorder.archive.unavailable(chosen.series, part.file.path, gave_up)
                 error = gave_up
                 left += [Left(one.span, Why.UNAVAILABLE) for one in (part, *parts)]
+                ending = None
                 break
             if outcome.reason is Why.NOT_PUBLISHED:
                 days = days_instead(facts, chosen, part, self._now_ms())
@@ -94,7 +99,11 @@ class ArchiveFetcher:
                     continue
             candles, files, size = candles + outcome.candles, files + (outcome.reason is None), size + outcome.bytes
             left += lacking
+            if outcome.reason is not Why.NOT_PUBLISHED:
+                ending = next((one for one in lacking if one.reason is Why.CUT_SHORT), None)
             tell(outcome)
+        if ending is not None and chosen.instrument.status in _OVER:
+            left[left.index(ending)] = Left(ending.span, Why.ENDED)
         if covered.young is not None:
             left.append(Left(covered.young, Why.TOO_YOUNG))
         return ArchiveReport(chosen.series, span, candles, files, size, by_reason(chosen.interval, left), error)
@@ -125,18 +134,16 @@ class ArchiveFetcher:
         refused = Counter(one.reason for one in unpacked.refused if _within(one.open_ms, part.span))
         for reason, count in refused.items():
             self._recorder.candle_rejected(chosen.series, reason, count)
-        wanted = [
-            (open_ms, candle)
-            for open_ms, candle in _whole(unpacked.candles, part.file.span, chosen.interval)
-            if _within(open_ms, part.span)
-        ]
+        there = [(to_ms(candle.open_time), candle) for candle in unpacked.candles]
+        wanted = [one for one in _whole(there, part.file.span, chosen.interval) if _within(one[0], part.span)]
         received_time = self._server_time.now()
         for first in range(0, len(wanted), _BATCH):
             batch = wanted[first : first + _BATCH]
             await self._deliver([Delivery(candle, Source.FILE, received_time) for _, candle in batch])
         self._recorder.archive.taken(chosen.series, part.file.path, len(wanted), size)
-        lacking = missing(chosen.interval, part.span, (open_ms for open_ms, _ in wanted))
-        return FileOutcome(part.span, len(wanted), size), [Left(one, _why(one, unpacked)) for one in lacking]
+        there_ms = {open_ms for open_ms, _ in there if _within(open_ms, part.span)}
+        lacking = _lacking(chosen.interval, part.span, unpacked, there_ms, {open_ms for open_ms, _ in wanted})
+        return FileOutcome(part.span, len(wanted), size), lacking
 
     def _facts(self, chosen: Chosen) -> ArchiveFacts | None:
         facts = self._adapter.markets[chosen.instrument.market].archive
@@ -162,20 +169,26 @@ def _unpacked(facts: ArchiveFacts, chosen: Chosen, part: Part, checked: bytes, b
     return unpack(body, checksum, part.file.member, decode)
 
 
-def _whole(candles: Iterable[Candle], span: Span, interval: Interval) -> Iterator[tuple[int, Candle]]:
+def _whole(there: Iterable[tuple[int, Candle]], span: Span, interval: Interval) -> Iterator[tuple[int, Candle]]:
     """The candles, with their open times, that the next one of the file follows at once, or that are its last one."""
     before: tuple[int, Candle] | None = None
-    for candle in candles:
-        open_ms = to_ms(candle.open_time)
-        if before is not None and before[0] + interval.milliseconds == open_ms:
+    for one in there:
+        if before is not None and before[0] + interval.milliseconds == one[0]:
             yield before
-        before = open_ms, candle
+        before = one
     if before is not None and before[0] == span.last_ms:
         yield before
 
 
+def _lacking(interval: Interval, span: Span, unpacked: Unpacked, there_ms: set[int], taken_ms: set[int]) -> list[Left]:
+    """What of ``span`` was not taken, oldest first: holes in the file, and the candles before them, which are there."""
+    doubted = [Left(Span(open_ms, open_ms), Why.BEFORE_A_HOLE) for open_ms in there_ms - taken_ms]
+    holes = [Left(hole, _why(hole, unpacked)) for hole in missing(interval, span, there_ms)]
+    return sorted([*doubted, *holes], key=attrgetter("span"))
+
+
 def _why(lacking: Span, unpacked: Unpacked) -> Why:
-    """Why these candles of a file were not taken: a later one in it shows that it was not merely cut off there."""
+    """Why these candles are not in a file: a later one in it shows that it was not merely cut off there."""
     if any(_within(one.open_ms, lacking) for one in unpacked.refused):
         return Why.IMPOSSIBLE
     goes_on = unpacked.candles and to_ms(unpacked.candles[-1].open_time) > lacking.last_ms

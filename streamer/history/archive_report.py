@@ -13,7 +13,7 @@ from streamer.domain.series import Series
 
 
 class Why(StrEnum):
-    """Why candles are left for REST. The first three are no fault of anybody's.
+    """Why candles are left for REST.
 
     What is not in a file that goes on after it is most likely an outage of the exchange, or lies before the listing.
     """
@@ -21,11 +21,16 @@ class Why(StrEnum):
     TOO_YOUNG = "too_young"
     NOT_PUBLISHED = "not_published"
     NOT_IN_FILE = "not_in_file"
-    CUT_SHORT = "cut_short"  # the file ends before its time
+    BEFORE_A_HOLE = "before_a_hole"  # the file has it, but it may have been cut while it formed
+    ENDED = "ended"  # the last file of an instrument that trades no longer ends before its time
+    CUT_SHORT = "cut_short"  # another file does
     IMPOSSIBLE = "impossible"  # the file has them, and they cannot be
     CHECKSUM_FAILED = "checksum_failed"
     DAMAGED = "damaged"
     UNAVAILABLE = "unavailable"
+
+
+NO_FAULT = frozenset({Why.TOO_YOUNG, Why.NOT_PUBLISHED, Why.NOT_IN_FILE, Why.BEFORE_A_HOLE, Why.ENDED})
 
 
 @dataclass(frozen=True, slots=True)

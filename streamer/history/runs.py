@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from streamer.domain.gaps import Span, closed_span
+from streamer.domain.instrument import Status
 from streamer.domain.interval import to_ms
 from streamer.symbols.resolve import Chosen
 
@@ -28,11 +29,17 @@ class Progress:
 
 
 def asked_span(asked: Asked, end_ms: int) -> Span | None:
-    """What is asked for of the candles that end by ``end_ms``, not before the listing; None when there is nothing."""
-    interval, listed_time = asked.chosen.interval, asked.chosen.instrument.listed_time
+    """What is asked for of the candles that end by ``end_ms``; None when there is nothing.
+
+    It is not before the listing, nor after the end that the list states of what is closed: nothing later would ever
+    prove that there is no more.
+    """
+    interval, instrument = asked.chosen.interval, asked.chosen.instrument
     since_ms = to_ms(asked.since)
-    if listed_time is not None:
-        since_ms = max(since_ms, interval.floor_ms(to_ms(listed_time)))
-    if asked.until is not None:
-        end_ms = min(end_ms, -(-to_ms(asked.until) // interval.milliseconds) * interval.milliseconds)
+    if instrument.listed_time is not None:
+        since_ms = max(since_ms, interval.floor_ms(to_ms(instrument.listed_time)))
+    ended_time = instrument.expiry_time if instrument.status is Status.CLOSED else None
+    for until in (asked.until, ended_time):
+        if until is not None:
+            end_ms = min(end_ms, -(-to_ms(until) // interval.milliseconds) * interval.milliseconds)
     return closed_span(interval, since_ms, end_ms)

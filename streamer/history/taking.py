@@ -12,14 +12,13 @@ from streamer.domain.errors import HistoryError, MalformedAnswer
 from streamer.domain.gaps import Span, joined
 from streamer.domain.series import Series
 from streamer.history.archive import ArchiveFetcher
-from streamer.history.archive_report import ArchiveReport, FileOutcome, Why
+from streamer.history.archive_report import NO_FAULT, ArchiveReport, FileOutcome, Why
 from streamer.history.backfill import Report
 from streamer.history.dividing import Division
 from streamer.history.plan import Want
 from streamer.symbols.resolve import Chosen
 
 _SERIES_AT_ONCE = 6  # the host is asked four things at once; what waits for its turn to be unpacked is in memory
-_NO_FAULT = frozenset({Why.TOO_YOUNG, Why.NOT_PUBLISHED, Why.NOT_IN_FILE})
 
 
 class Taking:
@@ -82,12 +81,21 @@ def _of(want: Want, lacking: dict[Series, list[Span]]) -> Sequence[Span]:
 
 
 def _withheld(reports: Iterable[ArchiveReport]) -> list[Span]:
-    return [left.span for report in reports for left in report.left if left.reason not in _NO_FAULT]
+    """What is left by somebody's fault, each with the candle before it that is doubted for that."""
+    spans: list[Span] = []
+    for report in reports:
+        doubted: list[Span] = []
+        for left in report.left:
+            if left.reason not in NO_FAULT:
+                spans += [*doubted, left.span]
+            doubted = [left.span] if left.reason is Why.BEFORE_A_HOLE else []
+        spans = joined(report.series.interval, spans)
+    return spans
 
 
 def _error(reports: Sequence[ArchiveReport]) -> HistoryError | None:
     given_up = next((report.error for report in reports if report.error is not None), None)
-    reasons = sorted({left.reason for report in reports for left in report.left} - _NO_FAULT)
+    reasons = sorted({left.reason for report in reports for left in report.left} - NO_FAULT)
     if given_up is not None or not reasons:
         return given_up
     return MalformedAnswer(f"files did not bring everything ({', '.join(reasons)}): without --source files REST does")

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from streamer.domain.interval import Interval
+from streamer.domain.rollup import Length, Rollup
 from streamer.domain.series import Series
 from streamer.store.columns import CANDLES, PRICES, ROLLUP, SOURCED, Column, Columns, Decoder
 from streamer.store.pool import Pool
@@ -20,6 +20,7 @@ from streamer.store.statements import query
 
 PAGE = 200_000  # candles: some ten megabytes
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Relation(StrEnum):
@@ -31,17 +32,20 @@ class Relation(StrEnum):
     HOURS = "klines_1h"
     FOUR_HOURS = "klines_4h"
     DAYS = "klines_1d"
+    WEEKS = "klines_1w"
 
 
-ROLLUPS: Mapping[Interval, Relation] = {
-    Interval.M5: Relation.FIVE_MINUTES,
-    Interval.M15: Relation.QUARTERS,
-    Interval.H1: Relation.HOURS,
-    Interval.H4: Relation.FOUR_HOURS,
-    Interval.D1: Relation.DAYS,
-}
+ROLLUPS: Mapping[str, Relation] = {rollup.value: Relation(f"klines_{rollup}") for rollup in Rollup}
 _CANDLE_LAYOUTS = {"read_prices": PRICES, "read_candles": CANDLES, "read_sourced": SOURCED}  # the shortest first
 _BAR_LAYOUTS = {"read_bars": ROLLUP}
+
+
+class Bars(NamedTuple):
+    """What is built of a symbol up to one length, where nothing of that length need be stored: as a series is read."""
+
+    exchange: str
+    symbol: str
+    interval: Rollup
 
 
 class Stored(NamedTuple):
@@ -57,7 +61,7 @@ class Stored(NamedTuple):
 class Cursor:
     """The next candle of ``series`` in ``relation`` is the first that opens in [since, until)."""
 
-    series: Series
+    series: Series | Bars
     relation: Relation
     since: datetime
     until: datetime
@@ -122,16 +126,17 @@ class BulkReader:
             found: datetime | None = await connection.fetchval(self._newest[cursor.relation], *values)
             return found
 
-    async def stored(self, symbols: Sequence[tuple[str, str]], interval: Interval) -> list[Stored]:
+    async def stored(self, symbols: Sequence[tuple[str, str]], interval: Length) -> list[Stored]:
         """What is stored of each (exchange, symbol), by both."""
         columns = [[pair[part] for pair in symbols] for part in range(2)]
         rolled = set()
         async with self._pool.connection() as connection, connection.transaction(readonly=True):
             await connection.execute(self._role)
             owned = await connection.fetch(self._stored, *columns, interval)
-            if interval in ROLLUPS and await connection.fetchval(self._is_whole, interval):
-                statement = self._rolled[ROLLUPS[interval]]
-                rolled = {tuple(row) for row in await connection.fetch(statement, *columns, interval.seconds)}
+            relation = ROLLUPS.get(interval.value)
+            if relation is not None and await connection.fetchval(self._is_whole, interval):
+                seconds = interval.duration // timedelta(seconds=1)
+                rolled = {tuple(row) for row in await connection.fetch(self._rolled[relation], *columns, seconds)}
         return [Stored(exchange, symbol, own, (exchange, symbol) in rolled) for exchange, symbol, own in owned]
 
     async def known(self, series: Series, since: datetime, until: datetime) -> Known:
@@ -179,7 +184,13 @@ def from_us(microseconds: int) -> datetime:
 
 def to_us(instant: datetime) -> int:
     """Microseconds since 1970 of an aware instant."""
-    return (instant - _EPOCH) // timedelta(microseconds=1)
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def first_open_us(length: Length, instant_us: int) -> int:
+    """The first open time of candles of this length at ``instant_us`` or after it, in microseconds since 1970."""
+    step, boundary = length.duration // _MICROSECOND, to_us(length.floor(_EPOCH))
+    return boundary - (boundary - instant_us) // step * step
 
 
 def layout_of(relation: Relation, wanted: frozenset[str]) -> tuple[Column, ...]:

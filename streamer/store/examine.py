@@ -15,6 +15,7 @@ from streamer.store.pooling import is_pooled
 from streamer.store.statements import query
 from streamer.store.vitals import (
     Books,
+    Building,
     Extension,
     Policies,
     Policy,
@@ -56,6 +57,7 @@ async def examine(pool: Pool, clock: Clock) -> Vitals:
             storage=await _part(connection, _plain_storage if is_plain else _chunked_storage, is_there=is_there),
             rights=await _part(connection, _rights),
             books=await _part(connection, _books),
+            building=await _part(connection, _building),
             pooled=await _pooled(pool, connection),
         )
 
@@ -136,12 +138,16 @@ async def _rights(connection: Connection) -> Rights:
 
 
 async def _books(connection: Connection) -> Books:
-    [windows] = await connection.fetch(query("doctor_windows"))
     gaps: dict[str, int] = {}
     for _, cause, count in await connection.fetch(query("open_gap_counts")):
         gaps[cause] = gaps.get(cause, 0) + count
     followed = {row["interval"]: row["series"] for row in await connection.fetch(query("doctor_followed"))}
-    return Books(followed=followed, open_gaps=gaps, waiting=windows["waiting"], oldest=windows["oldest"])
+    return Books(followed=followed, open_gaps=gaps)
+
+
+async def _building(connection: Connection) -> Building:
+    [(waiting, oldest, unfinished)] = await connection.fetch(query("doctor_rollups"))
+    return Building(waiting=waiting, oldest=oldest, unfinished=tuple(unfinished))
 
 
 async def _pooled(pool: Pool, connection: Connection) -> bool | Unread:

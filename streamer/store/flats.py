@@ -12,8 +12,10 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+from streamer.domain.gaps import closed_span, joined
 from streamer.domain.interval import Interval
-from streamer.store.bulk import Known, to_us
+from streamer.domain.rollup import Length
+from streamer.store.bulk import Known, first_open_us, to_us
 from streamer.store.columns import Column, Columns, Kind
 
 FILLED = Column("filled", Kind.FLAG)
@@ -24,21 +26,20 @@ _MICROSECOND = timedelta(microseconds=1)
 Span = tuple[int, int]
 
 
-def known_empty(known: Known, interval: Interval) -> list[Span]:
-    """Where nothing is to be expected: runs [first, end) in microseconds, on boundaries, sorted and apart.
+def known_empty(known: Known, source: Interval, length: Length) -> list[Span]:
+    """Where no candle of ``length`` is to be expected: runs [first, end) in microseconds, on boundaries and apart.
 
-    What is known may be of shorter candles, those that ``interval`` is built from.
+    They are sorted. What is ``known`` is of candles of ``source``, from which the others are built.
     """
-    step = interval.duration // _MICROSECOND
-    empty = sorted((to_us(first), to_us(end)) for first, end in (*known.absent, *filter(None, [known.followed])))
-    joined: list[Span] = []
-    for first, end in empty:
-        if joined and first <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-        else:
-            joined.append((first, end))
-    apart = _without(joined, sorted((to_us(first), to_us(end)) for first, end in known.open))
-    whole = ((-(-first // step) * step, end // step * step) for first, end in apart)
+    spans = (*known.absent, *filter(None, [known.followed]))
+    closed = (closed_span(source, -(-to_us(first) // 1_000), to_us(end) // 1_000) for first, end in spans)
+    empty = joined(source, filter(None, closed))
+    apart = _without(
+        ((first_ms * 1_000, (last_ms + source.milliseconds) * 1_000) for first_ms, last_ms in empty),
+        sorted((to_us(first), to_us(end)) for first, end in known.open),
+    )
+    before_end = length.duration // _MICROSECOND - 1
+    whole = ((first_open_us(length, first), first_open_us(length, end - before_end)) for first, end in apart)
     return [(first, end) for first, end in whole if first < end]
 
 
@@ -48,7 +49,7 @@ class Flats:
     ``empty`` is what :func:`known_empty` says; flat candles open in [``since``, ``until``), in microseconds.
     """
 
-    def __init__(self, layout: Sequence[Column], interval: Interval, empty: Sequence[Span], span: Span) -> None:
+    def __init__(self, layout: Sequence[Column], interval: Length, empty: Sequence[Span], span: Span) -> None:
         self._layout = layout
         self._step = interval.duration // _MICROSECOND
         self._empty = list(empty)

@@ -113,12 +113,22 @@ class Rights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """Series followed by interval, gaps open by cause, windows that wait for the rollups and since when."""
+    """Series followed by interval, and gaps open by cause."""
 
     followed: Mapping[str, int]
     open_gaps: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Building:
+    """Windows, each a run of hours of one series, that wait for the rollups, and for how long the oldest has.
+
+    ``unfinished`` are the lengths, shortest first, whose relation is not filled yet or not dropped to the end.
+    """
+
     waiting: int
     oldest: timedelta | None
+    unfinished: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,4 +142,5 @@ class Vitals:
     storage: Storage | Unread
     rights: Rights | Unread
     books: Books | Unread
+    building: Building | Unread
     pooled: bool | Unread

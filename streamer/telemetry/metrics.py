@@ -80,7 +80,9 @@ class Metrics:
         self.spool_candles = gauge("spool_candles", "Candles that wait for the database on disk.")
         self.write_batch_rows = histogram("write_batch_rows", "Rows in one write.", _ROWS)
         self.write_batch_seconds = histogram("write_batch_seconds", "Duration of one write.", _LATENCIES)
-        self.rollup_windows = gauge("rollup_windows", "Hours of series that wait to be built into the rollups.")
+        self.rollup_windows = gauge(
+            "rollup_windows", "Runs of hours of one series that wait to be built into the rollups."
+        )
         self.database_up = gauge("database_up", "1 while the database answers.")
         self.rest_requests = counter("rest_requests", "REST requests by HTTP status.", "exchange", "status")
         self.rest_retries = counter("rest_retries", "REST requests sent again.", "exchange")

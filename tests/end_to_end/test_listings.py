@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from streamer.domain.instrument import Market
 from streamer.simulator.faults import Fault, FaultKind
 from tests.end_to_end.process import service, until
+from tests.end_to_end.proxy import door
 from tests.end_to_end.world import MINUTE_MS, Followed, check_rows, rows, simulating, truth, write_settings
 from tests.integration.servers import TestDatabase
 
@@ -90,3 +92,44 @@ async def test_what_was_listed_while_the_lists_could_not_be_read_is_whole(
 
             await until(whole, "the first quarter of an hour of what is new is stored")
             assert await running.stopped() == 0
+
+
+@pytest.mark.parametrize("from_the_start", [True, False])
+async def test_what_is_listed_while_the_database_is_away_is_followed(
+    plain_database: TestDatabase, tmp_path: Path, *, from_the_start: bool
+) -> None:
+    """One after the other, each within the time of a reading; what their streams brought is stored when it is back."""
+    listed = (NEW, HALTED)
+    faults = tuple(
+        Fault(kind=FaultKind.LISTED, exchange="binance", symbol=one.native, at_s=at_s)
+        for one, at_s in zip(listed, (600.0, 900.0), strict=True)
+    )
+    async with simulating(*faults, rate=RATE) as simulator, door(plain_database.url, shut=from_the_start) as way:
+        config = write_settings(tmp_path, simulator.urls, SYMBOLS, database_url=way.url, rate=RATE, listings_every="2m")
+        async with service("run", "--config", config, folder=tmp_path) as running:
+            if not from_the_start:
+                await running.ready()
+                await way.shut()
+            await running.logged("database_unreachable")
+            await until(lambda: len(running.log("listings_changed", joined=1)) == 2, "both are heard of")
+            joined_ms = simulator.now_ms()
+            await until(lambda: simulator.now_ms() > joined_ms + 5 * MINUTE_MS, "their streams bring candles")
+            opened_ms = simulator.now_ms()
+            await way.open()
+
+            async def whole() -> bool:
+                stored = await rows(plain_database.url)
+                owed = [key for key in truth(simulator, listed) if key[3] < opened_ms]
+                return {row.key for row in stored} >= set(owed)
+
+            await until(whole, "they are whole")
+            streamed = {
+                row.symbol for row in await rows(plain_database.url) if row.source == "ws" and row.open_ms < opened_ms
+            }
+            assert streamed >= {one.symbol for one in listed}
+            assert await running.metric("streamer_gaps_open") == 0
+            assert await running.stopped() == 0
+        check_rows(
+            [row for row in await rows(plain_database.url) if row.symbol in {one.symbol for one in listed}],
+            truth(simulator, listed),
+        )

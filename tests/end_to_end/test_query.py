@@ -16,9 +16,11 @@ import pytest
 
 from streamer.domain.candle import Source
 from streamer.domain.interval import Interval
+from streamer.domain.rollup import Rollup
 from streamer.domain.series import Series
 from streamer.store.contract import Finding, GapCause, GapStatus, Run
 from streamer.store.ledger import DatabaseLedger
+from streamer.store.migrate import MigrationOptions, migrate
 from tests.end_to_end.process import Finished, clean_environment, command, left_in
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import HOUR, MINUTE, START, OpenStore, delivery, open_store, run_of
@@ -153,22 +155,38 @@ async def test_each_format_holds_the_same(ask: Asking) -> None:
     assert left_in(ask.folder) == ["a.csv"]
     cut = await ask("BTC-USDT", "--limit", "3")
     assert (len(cut.output.splitlines()), "first 3 rows" in cut.sentence) == (4, True)
-    assert (await ask("BTC-USDT", "--since", "2030-01-01")).sentence == "no candles in this range"
+    for since in ("2030-01-01", "9999-12-31T23:59:59"):
+        assert (await ask("BTC-USDT", "--since", since)).sentence == "no candles in this range"
 
 
 async def test_parquet_and_arrow_hold_the_same(ask: Asking) -> None:
     """As files, where pyarrow is installed."""
-    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow (the extra arrow) is not installed")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    path = os.pathsep.join(filter(None, [clean_environment()["PYTHONPATH"], str(Path(pyarrow.__file__).parents[1])]))
-    asking = Asking(ask._environment["DATABASE_URL"], ask.folder)
-    asking._environment["PYTHONPATH"] = path
+    pyarrow, parquet, asking = _with_arrow(ask)
     for name in ("a.parquet", "a.arrow"):
         ended = await asking("BTC-USDT", "--output", name)
         assert (ended.code, ended.sentence) == (0, f"114 candles written to {name}")
     stored = parquet.read_table(ask.folder / "a.parquet")
     assert stored.equals(pyarrow.ipc.open_file(str(ask.folder / "a.arrow")).read_all())
     assert stored["open_time"].cast("int64")[0].as_py() == int(START.timestamp()) * 1_000_000
+
+
+async def test_weeks_come_in_each_format(ask: Asking, store: OpenStore) -> None:
+    """As soon as a rollup of them is kept; they begin on Monday."""
+    refused = await ask("--interval", "1w")
+    assert (refused.code, "no 1w candles are stored" in refused.sentence) == (2, True)
+    await migrate(store.pool, MigrationOptions(rollups=[Rollup.W1]))
+    arguments = ("BTC-USDT", "--interval", "1w", "--fill", "--columns", "interval,open_time,candles")
+    [week] = await ask.objects(*arguments)
+    assert week == {"interval": "1w", "open_time": "2026-01-05T00:00:00Z", "candles": 114, "filled": False}
+    [row] = csv.DictReader(io.StringIO((await ask(*arguments, "--format", "csv")).output))
+    assert row == {"interval": "1w", "open_time": "2026-01-05T00:00:00Z", "candles": "114", "filled": "false"}
+    assert (await ask(*arguments)).output.splitlines()[1].split()[:2] == ["1w", "2026-01-05"]
+    pyarrow, parquet, asking = _with_arrow(ask)
+    for name in ("a.parquet", "a.arrow"):
+        assert (await asking(*arguments, "--output", name)).sentence == f"1 candles written to {name}"
+    stored = parquet.read_table(ask.folder / "a.parquet")
+    assert stored.equals(pyarrow.ipc.open_file(str(ask.folder / "a.arrow")).read_all())
+    assert (stored["interval"][0].as_py(), stored["candles"][0].as_py()) == ("1w", 114)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +235,15 @@ async def _ended(ask: Asking, output: int) -> tuple[int | None, bytes]:
     os.close(output)
     _, errors = await process.communicate()
     return process.returncode, errors
+
+
+def _with_arrow(ask: Asking) -> tuple[Any, Any, Asking]:
+    """The package, its parquet, and the verb with it at hand; skips where it is not installed."""
+    pyarrow = pytest.importorskip("pyarrow", reason="pyarrow (the extra arrow) is not installed")
+    path = os.pathsep.join(filter(None, [clean_environment()["PYTHONPATH"], str(Path(pyarrow.__file__).parents[1])]))
+    asking = Asking(ask._environment["DATABASE_URL"], ask.folder)
+    asking._environment["PYTHONPATH"] = path
+    return pyarrow, pytest.importorskip("pyarrow.parquet"), asking
 
 
 async def test_without_pyarrow_the_cure_is_said(ask: Asking) -> None:

@@ -40,9 +40,15 @@ class SharedLimits:
         self._rows = {key: row for key, row in self._rows.items() if row.ends_at > now_at}
         leased: dict[str, Lease] = {}
         for claim in claims:
-            others = [row for (pool, who), row in self._rows.items() if pool == claim.pool and who != holder]
-            free = max(0, claim.total - sum(row.units for row in others))
-            due = _due(claim, [row.wish for row in others if row.wish > 0])
+            others = {who: row for (pool, who), row in self._rows.items() if pool == claim.pool and who != holder}
+            free = max(0, claim.total - sum(row.units for row in others.values()))
+            wishes = {who: row.wish for who, row in others.items() if row.wish > 0}
+            seat, turn = (
+                sorted([holder, *wishes]).index(holder) + 1,
+                int(self._clock.time() // max(3 * lasting_s, 0.001)),
+            )
+            has_turn = (seat + turn) % (len(wishes) + 1) < claim.total - claim.total // 50
+            due = _due(claim, [*wishes.values()]) if has_turn else 0
             units = min(due, free if (claim.pool, holder) in self._rows else (free + 1) // 2)
             banned_at = self._banned[claim.pool] = max(self._banned.get(claim.pool, 0.0), now_at + claim.banned_s)
             leased[claim.pool] = Lease(units, banned_at - now_at)

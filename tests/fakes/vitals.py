@@ -7,6 +7,7 @@ from typing import Any
 from streamer.store.statements import migrations
 from streamer.store.vitals import (
     Books,
+    Building,
     Extension,
     Policies,
     Policy,
@@ -44,7 +45,8 @@ EXTENSION = Extension("2.29.2", "2.29.2", "timescale")
 STORAGE = Storage(
     bytes=10 * GIB, candles=100_000_000, active_bytes=GIB // 2, chunk_interval=7 * DAY, chunks=250, lockable=1_000
 )  # fmt: skip
-BOOKS = Books(followed={"1m": 100}, open_gaps={}, waiting=0, oldest=None)
+BOOKS = Books(followed={"1m": 100}, open_gaps={})
+BUILDING = Building(waiting=0, oldest=None, unfinished=())
 
 
 def schema(kind: str = "timescaledb", owner: str = "streamer_owner") -> Schema:
@@ -105,6 +107,7 @@ def vitals(**changed: Any) -> Vitals:
         "storage": STORAGE,
         "rights": rights(),
         "books": BOOKS,
+        "building": BUILDING,
         "pooled": False,
         **changed,
     }

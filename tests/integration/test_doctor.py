@@ -10,6 +10,7 @@ import pytest
 from streamer.app.doctor.examination import examination
 from streamer.app.doctor.finding import Finding, Verdict
 from streamer.domain.errors import StoreUnavailable
+from streamer.domain.rollup import Rollup
 from streamer.settings.model import Settings
 from streamer.store import examine as examining
 from streamer.store.embedded import start_embedded
@@ -65,7 +66,15 @@ async def test_every_fact_can_be_read_by_both_roles(database: TestDatabase, stor
     """Nothing is hidden from them but the place of the data; what is read is what is there."""
     await store.connection.execute(FOLLOW)
     vitals = await vitals_of(as_role(database, role))
-    parts = (vitals.extension, vitals.schema, vitals.policies, vitals.storage, vitals.rights, vitals.books)
+    parts = (
+        vitals.extension,
+        vitals.schema,
+        vitals.policies,
+        vitals.storage,
+        vitals.rights,
+        vitals.books,
+        vitals.building,
+    )
     assert not [part for part in parts if isinstance(part, Unread)]
     assert vitals.server.major == database.version
     assert vitals.server.version.startswith(f"{database.version}.")
@@ -122,6 +131,31 @@ async def test_what_is_wrong_is_found(database: TestDatabase, store: OpenStore, 
     await store.connection.execute(ILLS[check])
     found = await findings_of(as_role(database, "streamer"))
     assert [name for name, verdict in unhealthy(found).items() if verdict is Verdict.FAIL] == [check]
+
+
+async def test_windows_are_counted_by_series(database: TestDatabase, store: OpenStore) -> None:
+    """As the metric counts them: a note may name many symbols."""
+    note = """insert into rollup_windows (exchange, symbols, first_hour, last_hour)
+              values ('binance', '{BTC-USDT,ETH-USDT}', now(), now()), ('okx', '{BTC-USDT}', now(), now())"""
+    await store.rollups.refresh_due(datetime.now(UTC))
+    await store.connection.execute(note)
+    building = (await vitals_of(as_role(database, "streamer_read"))).building
+    assert not isinstance(building, Unread)
+    assert (building.waiting, building.unfinished) == (3, ())
+
+
+async def test_an_interrupted_filling_is_cured_by_migrating(database: TestDatabase, store: OpenStore) -> None:
+    """No policy is to be added by hand before it is filled; after `streamer migrate` all is well."""
+    await store.connection.execute("set role streamer_owner")
+    await store.connection.execute("call create_rollup('4h')")
+    await store.connection.execute("reset role")
+    found = await findings_of(as_role(database, "streamer_read"))
+    failed = {name: found[name].cure for name, verdict in unhealthy(found).items() if verdict is Verdict.FAIL}
+    assert list(failed) == ["rollups"]
+    assert failed["rollups"].startswith("streamer migrate")
+    await migrate(store.pool, MigrationOptions(rollups=[Rollup.H4]))
+    found = await findings_of(as_role(database, "streamer_read"))
+    assert found["rollups"].verdict is Verdict.OK
 
 
 async def test_open_gaps_are_found(database: TestDatabase, store: OpenStore) -> None:

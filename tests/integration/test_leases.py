@@ -118,10 +118,24 @@ async def test_a_ban_is_everybodys(budgets: list[Budget]) -> None:
 
 
 async def test_a_pool_too_small_to_divide_is_whole_for_the_first(budgets: list[Budget]) -> None:
-    """Of one request a window, one process has it and the others wait."""
-    tiny = replace(CLAIM, total=1)
+    """Of one request a window, who has its turn has all of it, and the others wait."""
+    tiny = replace(CLAIM, total=1, needed=1)
     assert await lease(budgets[0], tiny) == 1
     assert await lease(budgets[1], tiny) == 0
+
+
+@pytest.mark.parametrize("total", [1, 2])
+async def test_where_there_are_fewer_requests_than_processes_they_take_turns(budgets: list[Budget], total: int) -> None:
+    """Each of three has one sooner or later, and together they never have more than there are."""
+    held, had = [0, 0, 0], set[int]()
+    async with asyncio.timeout(60.0):
+        while len(had) < len(held):
+            for who, budget in enumerate(budgets[:3]):
+                claim = replace(CLAIM, total=total, needed=total, held=held[who], counts_s=0.5)
+                held[who] = await lease(budget, claim, lasting_s=0.5)
+                had |= {who} if held[who] else set()
+                assert sum(held) <= total
+            await asyncio.sleep(0)
 
 
 async def test_many_at_once_never_get_more_than_there_is(plain_database: TestDatabase) -> None:

@@ -103,7 +103,8 @@ async def test_a_length_is_read_from_its_rollup(settings: Settings, store: OpenS
     assert await rows_of(settings, interval=Interval.H1, symbols=["A-USDT"]) == ([], 0)  # they are not built yet
     await catch_up(store.rollups, clock=SystemClock())
     await migrate(store.pool, MigrationOptions(rollups=list(Rollup)))
-    for interval, count in ((Interval.M5, 11), (Interval.M15, 4), (Interval.H1, 1), (Interval.H4, 1)):
+    lengths = ((Interval.M5, 11), (Interval.M15, 4), (Interval.H1, 1), (Interval.H4, 1), (Rollup.W1, 1))
+    for interval, count in lengths:
         rows, _ = await rows_of(settings, interval=interval, symbols=["A-USDT"])
         assert rows[0] == ("A-USDT", interval.floor(START))
         assert len(rows) == count, interval
@@ -111,6 +112,29 @@ async def test_a_length_is_read_from_its_rollup(settings: Settings, store: OpenS
     assert filled == [("A-USDT", START + number * 5 * MINUTE) for number in range(12)]
     with pytest.raises(ConfigurationError, match="no 3m candles"):
         await rows_of(settings, interval=Interval.M3, symbols=["A-USDT"])
+
+
+async def test_weeks_are_read_and_filled(settings: Settings, store: OpenStore) -> None:
+    """From Monday, UTC: as far as all their minutes are known to be absent; a range begins with the first whole one."""
+    week = Rollup.W1.duration
+    monday = Rollup.W1.floor(START)
+    later = run_of("A-USDT", monday + 3 * week, monday + 3 * week + HOUR)
+    await store.writer.write(later)
+    ledger = DatabaseLedger(store.pool)
+    run = Run(Series("binance", "A-USDT", Interval.M1), START + HOUR, monday + 3 * week - MINUTE)
+    await ledger.record(run, [Finding(run, GapStatus.ABSENT, GapCause.BREAK)], monday + 3 * week)
+    await migrate(store.pool, MigrationOptions(rollups=[Rollup.W1]))
+    await catch_up(store.rollups, clock=SystemClock())
+    asked: dict[str, Any] = {"interval": Rollup.W1, "symbols": ["A-USDT"]}
+    stored = [("A-USDT", monday), ("A-USDT", monday + 3 * week)]
+    assert (await rows_of(settings, **asked))[0] == stored
+    assert (await rows_of(settings, **asked, since=monday + MINUTE))[0] == stored[1:]
+    assert (await rows_of(settings, **asked, latest=1))[0] == stored[1:]
+    for page in (1, 1_000):
+        filled, _ = await rows_of(settings, **asked, fill=True, page=page)
+        assert filled == [("A-USDT", monday + number * week) for number in range(4)]
+    inner, _ = await rows_of(settings, **asked, fill=True, since=monday + MINUTE, until=monday + 2 * week)
+    assert inner == [("A-USDT", monday + week)]
 
 
 async def test_another_exchange_has_nothing(settings: Settings) -> None:

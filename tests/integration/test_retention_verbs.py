@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import orjson
 import pytest
 
 from streamer.app.backfill_request import BackfillRequest
@@ -18,7 +19,7 @@ from streamer.domain.interval import Interval
 from streamer.settings.model import Settings
 from streamer.store.contract import Finding, GapCause, GapFilter, GapStatus, Run
 from streamer.timing.clock import SystemClock
-from tests.end_to_end.process import command, until
+from tests.end_to_end.process import command, service, until
 from tests.fakes.facts import Facts
 from tests.integration.checking import BINANCE, World, checked_world
 from tests.integration.servers import TestDatabase
@@ -58,6 +59,37 @@ async def test_a_backfill_of_what_is_not_kept_is_refused(plain_database: TestDat
         report = await bring(world, BackfillRequest(since=BOUND, until=BOUND + HOUR))
         assert report.is_whole
         assert await world.store.look("select min(open_time), count(*) from klines") == [(BOUND, 4 * 60)]
+
+
+async def test_a_later_round_asks_for_what_is_kept(plain_database: TestDatabase) -> None:
+    """The beginning that was fine has passed out of what is kept since; a range that is gone whole asks for nothing."""
+    async with keeping_world(plain_database) as world:
+        part = BackfillRequest(since=BOUND - HOUR, until=BOUND + HOUR, is_repeated=True)
+        report = await bring(world, part)
+        assert (report.is_whole, report.kept_from) == (True, BOUND)
+        assert await world.store.look("select min(open_time), count(*) from klines") == [(BOUND, 4 * 60)]
+        gone = await bring(world, BackfillRequest(since=BOUND - 2 * HOUR, until=BOUND - HOUR, is_repeated=True))
+        assert (gone.is_whole, gone.kept_from, sum(one.missing for one in gone.filled)) == (True, BOUND, 0)
+        assert (
+            await bring(world, BackfillRequest(since=BOUND, until=BOUND + HOUR, is_repeated=True))
+        ).kept_from is None
+
+
+async def test_a_repeated_backfill_outlives_its_beginning(plain_database: TestDatabase, tmp_path: Path) -> None:
+    """No round fails when the bound passes ``--since``: it is said once, and the rounds go on."""
+    async with checked_world(plain_database, history_days=15) as world:
+        span = ("--since", (BOUND - HOUR).isoformat(), "--until", (BOUND + HOUR).isoformat())
+        arguments = ("--config", world.settings_file(tmp_path), "--allow-simulated", *span, "--every", "30s", "--json")
+        async with service("backfill", *arguments, folder=tmp_path) as running:
+            await until(lambda: running.output, "the first round is told")
+            await settle(world.store)
+            told = len(running.output)
+            await until(lambda: len(running.output) >= told + 4, "the rounds go on")
+            assert await running.stopped() == 0
+    rounds = [orjson.loads(line) for line in running.output]
+    assert {one["whole"] for one in rounds} == {True}
+    assert [rounds[0]["kept_from"], rounds[-1]["kept_from"]] == [None, f"{BOUND:%Y-%m-%dT%H:%M:%SZ}"]
+    assert len([line for line in running.errors if "storage.retention" in line]) == 1
 
 
 async def test_verifying_and_repairing_what_is_not_kept_is_refused(plain_database: TestDatabase) -> None:

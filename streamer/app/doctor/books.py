@@ -6,7 +6,7 @@ from datetime import timedelta
 from streamer.app.doctor.finding import Finding, fail, ok, skipped, warn
 from streamer.store.kinds import Kind
 from streamer.store.statements import Migration
-from streamer.store.vitals import Books, Schema, Storage, Unread
+from streamer.store.vitals import Books, Building, Schema, Storage, Unread
 
 _MOST_ON_PLAIN = 500
 _MOST_WITH_LONG_CHUNKS = 1_000
@@ -60,19 +60,25 @@ def judge_series(schema: Schema | Unread, storage: Storage | Unread, books: Book
     return ok(check, sentence)
 
 
-def judge_windows(books: Books | Unread) -> Finding:
-    """What was written late is brought into the rollups within seconds while a service runs."""
+def judge_rollups(building: Building | Unread) -> Finding:
+    """All of them are whole; what was written late is brought into them within seconds while a service runs."""
     check = "rollups"
-    if isinstance(books, Unread):
-        return skipped(check, books.reason)
-    if books.oldest is None or not books.waiting:
+    if isinstance(building, Unread):
+        return skipped(check, building.reason)
+    if building.unfinished:
+        names = ", ".join(f"klines_{name}" for name in building.unfinished)
+        cure = "streamer migrate, unless one is at work: it goes on with it"
+        return fail(check, f"a change was not finished: {names}", cure)
+    if building.oldest is None or not building.waiting:
         return ok(check, "no window waits")
-    minutes = books.oldest // timedelta(minutes=1)
-    sentence = f"{books.waiting:,} windows wait, the oldest for {minutes:,} minutes"
+    minutes = building.oldest // timedelta(minutes=1)
+    sentence = (
+        f"{building.waiting:,} windows wait (a run of hours of one series each), the oldest for {minutes:,} minutes"
+    )
     cure = "start streamer run; if it runs, its log says what is in the way (rollups_failed)"
-    if books.oldest > _FAIL_WAIT:
+    if building.oldest > _FAIL_WAIT:
         return fail(check, sentence, cure)
-    return warn(check, sentence, cure) if books.oldest > _WARN_WAIT else ok(check, sentence)
+    return warn(check, sentence, cure) if building.oldest > _WARN_WAIT else ok(check, sentence)
 
 
 def judge_gaps(books: Books | Unread) -> Finding:

@@ -2,7 +2,7 @@
 
 from streamer.app.database import database_of
 from streamer.app.doctor.access import judge_owner, judge_reader, judge_user
-from streamer.app.doctor.books import judge_gaps, judge_migrations, judge_series, judge_windows
+from streamer.app.doctor.books import judge_gaps, judge_migrations, judge_rollups, judge_series
 from streamer.app.doctor.finding import Finding, fail, ok
 from streamer.app.doctor.machine import database_free_bytes, free_bytes, memory_bytes
 from streamer.app.doctor.network import examine_exchanges
@@ -74,9 +74,9 @@ def judge(vitals: Vitals, settings: Settings) -> list[Finding]:
         judge_user(vitals.rights, embedded=settings.database_url is None),
         judge_reader(schema, vitals.rights),
         *([judge_restoring(server), judge_chunks(storage)] if is_chunked else []),
-        *(judge_policies(vitals.policies) if vitals.policies is not None else []),
+        *(judge_policies(vitals.policies, vitals.building) if vitals.policies is not None else []),
         judge_series(schema, storage, books),
-        judge_windows(books),
+        judge_rollups(vitals.building),
         judge_gaps(books),
         judge_memory(server, storage, memory_bytes(server)),
         judge_disk(server, storage, books, database_free_bytes(server)),

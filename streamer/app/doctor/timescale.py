@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from streamer.app.doctor.finding import Finding, fail, ok, skipped, warn
 from streamer.store.kinds import Kind
-from streamer.store.vitals import Extension, Policies, Policy, Schema, Server, Storage, Unread
+from streamer.store.vitals import Building, Extension, Policies, Policy, Schema, Server, Storage, Unread
 
 _REFRESH, _COMPRESSION = "policy_refresh_continuous_aggregate", "policy_compression"
 _WORDS = {_REFRESH: "refreshing", _COMPRESSION: "compressing", "policy_retention": "dropping old chunks of"}
@@ -65,14 +65,18 @@ def judge_chunks(storage: Storage | Unread) -> Finding:
     return ok(check, sentence)
 
 
-def judge_policies(policies: Policies | Unread) -> list[Finding]:
-    """Each aggregate is refreshed and klines compressed; what is there runs, and did so lately."""
+def judge_policies(policies: Policies | Unread, building: Building | Unread) -> list[Finding]:
+    """Each aggregate is refreshed and klines compressed; what is there runs, and did so lately.
+
+    An aggregate that is not filled yet is to have no policy: a refresh would hide what it lacks.
+    """
     if isinstance(policies, Unread):
         return [skipped("policies", policies.reason)]
     found = [_judge_policy(policy) for policy in policies.jobs]
+    unfinished = () if isinstance(building, Unread) else {f"klines_{name}_by_base" for name in building.unfinished}
     refreshed = {policy.relation for policy in policies.jobs if policy.name == _REFRESH}
     for view, hypertable in policies.aggregates:
-        if not {view, hypertable} & refreshed:
+        if view not in unfinished and not {view, hypertable} & refreshed:
             cure = f"select add_continuous_aggregate_policy('{view}', null, <one bucket>, <one hour>)"
             found.append(fail(f"refreshing {view}", "the policy is not there", cure))
     if not any((policy.name, policy.relation) == (_COMPRESSION, "klines") for policy in policies.jobs):

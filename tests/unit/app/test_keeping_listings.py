@@ -21,7 +21,7 @@ def chosen(base: str, status: Status = Status.TRADING) -> Chosen:
     return Chosen(replace(instrument(base), status=status), Interval.M1)
 
 
-BTC, ETH = chosen("BTC"), chosen("ETH")
+BTC, ETH, SOL = chosen("BTC"), chosen("ETH"), chosen("SOL")
 
 
 def change(*followed: Chosen, joined: tuple[Chosen, ...] = (), gone: tuple[Chosen, ...] = ()) -> Change:
@@ -47,6 +47,25 @@ async def test_a_listing_is_kept_from_its_first_candle_on() -> None:
         assert world.minutes(ETH.series)[:7] == [3, 4, 5, 6, 7, 8, 9]
         assert followed(world, ETH.series)[0] > 9
         assert followed(world, BTC.series)[0] > 9
+
+
+async def test_what_changes_before_the_database_is_there_counts() -> None:
+    """What was listed is kept from its time on, what was delisted ends with its last candle; the others have theirs."""
+    world = World("BTC", "ETH")
+    world.exchange.volume = lambda symbol, minute: None if symbol == "ETHUSDT" and minute >= 2 else 3.0
+    world.keeping.settled(world.series)
+    world.keeping.follow(change(BTC, SOL, joined=(SOL,), gone=(ETH,)), {SOL.series: at(3)})
+    world.keeping.settled([BTC.series, SOL.series])
+    async with world.running():
+        await world.go_to(10)
+        world.database.ready.set()
+        await world.go_to(40)
+        assert followed(world, ETH.series) == (2, 2)
+        assert world.minutes(ETH.series)[-7:] == list(range(-5, 2))
+        assert world.minutes(SOL.series)[:7] == [3, 4, 5, 6, 7, 8, 9]
+        assert world.minutes(BTC.series)[:15] == list(range(-5, 10))
+        assert min(followed(world, one.series)[0] for one in (BTC, SOL)) > 9
+        assert await world.database.ledger.gaps(GapFilter(), 10) == []
 
 
 async def test_a_delisting_closes_the_books_at_its_last_candle() -> None:

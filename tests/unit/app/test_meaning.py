@@ -8,8 +8,8 @@ from streamer.app.meaning import Meant, Names, Symbol, meant_series
 from streamer.domain.errors import ConfigurationError
 from streamer.domain.instrument import Instrument, Kind, Market, Status
 from streamer.domain.interval import Interval
-from streamer.domain.series import Series
-from streamer.store.bulk import Relation, Stored
+from streamer.domain.rollup import Length, Rollup
+from streamer.store.bulk import Bars, Relation, Stored
 
 PERPETUAL = Instrument(
     exchange="okx", market=Market.LINEAR, kind=Kind.PERPETUAL, native_symbol="BTC-USDT-SWAP", symbol="BTC-USDT-PERP",
@@ -28,13 +28,13 @@ class StoredOnly:
     def __init__(self, has: dict[Symbol, Collection[str]]) -> None:
         self.has = has
 
-    async def stored(self, symbols: Sequence[Symbol], interval: Interval) -> list[Stored]:
+    async def stored(self, symbols: Sequence[Symbol], interval: Length) -> list[Stored]:
         """What there is of each symbol asked for; all rollups but that of 15m."""
         return [
             Stored(
                 *one,
                 interval in self.has.get(one, ()),
-                interval in {"5m", "1h", "4h", "1d"} and "1m" in self.has.get(one, ()),
+                interval in {"5m", "1h", "4h", "1d", "1w"} and "1m" in self.has.get(one, ()),
             )
             for one in symbols
         ]
@@ -51,10 +51,10 @@ SHELVES = StoredOnly(
 )
 
 
-async def said(*spellings: str, interval: Interval = Interval.M1) -> list[str]:
+async def said(*spellings: str, interval: Length = Interval.M1) -> list[str]:
     """What is meant, as exchange, symbol and relation."""
     meant = await meant_series(SHELVES, NAMES, spellings, interval)
-    assert all(one.series.interval is interval for one in meant)
+    assert all(one.series.interval.value == interval.value for one in meant)
     return [f"{one.series.exchange} {one.series.symbol} {one.relation}" for one in meant]
 
 
@@ -83,6 +83,7 @@ async def test_a_rollup_stands_in_for_candles_of_ones_own() -> None:
     """Own candles come first; where a rollup is not kept there is nothing."""
     assert await said("BTC-USDT", interval=Interval.H1) == ["binance BTC-USDT klines", "okx BTC-USDT klines_1h"]
     assert await said("BTC-USDT", interval=Interval.D1) == ["binance BTC-USDT klines_1d", "okx BTC-USDT klines_1d"]
+    assert await said("BTC-USDT", interval=Rollup.W1) == ["binance BTC-USDT klines_1w", "okx BTC-USDT klines_1w"]
     assert await said("*", interval=Interval.M5) == [
         "binance BTC-USDT klines_5m",
         "binance ETH-USDT klines",
@@ -90,7 +91,7 @@ async def test_a_rollup_stands_in_for_candles_of_ones_own() -> None:
         "okx BTC-USDT-PERP klines_5m",
     ]
     assert await meant_series(SHELVES, NAMES, ["BTC-USDT"], Interval.H4) == [
-        Meant(Series(exchange, "BTC-USDT", Interval.H4), Relation.FOUR_HOURS) for exchange in ("binance", "okx")
+        Meant(Bars(exchange, "BTC-USDT", Rollup.H4), Relation.FOUR_HOURS) for exchange in ("binance", "okx")
     ]
 
 

@@ -48,7 +48,7 @@ class Stage:
             raise listed
         return Registry("test", listed, {Market.LINEAR: frozenset({Interval.M1})})
 
-    async def _changed(self, registry: Registry, change: Change) -> None:
+    def _changed(self, registry: Registry, change: Change) -> None:
         assert registry.exchange == "test"
         self.changes.append(change)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from streamer.domain.candle import Delivery, Source
 from streamer.domain.errors import Geoblocked, Unavailable
 from streamer.domain.gaps import Span
-from streamer.domain.instrument import Market
+from streamer.domain.instrument import Market, Status
 from streamer.domain.interval import Interval, to_ms
 from streamer.exchanges.binance import BINANCE
 from streamer.history.archive import ArchiveFetcher
@@ -40,6 +41,11 @@ FEBRUARY = Span(FEBRUARY_MS, MARCH_MS - HOUR_MS)
 def between(first: str, last: str) -> Span:
     """The candles that open from ``first`` to ``last``."""
     return Span(at(first), at(last))
+
+
+def before(hole: Span) -> Span:
+    """The candle before it."""
+    return Span(hole.first_ms - HOUR_MS, hole.first_ms - HOUR_MS)
 
 
 def opens(span: Span) -> list[int]:
@@ -99,10 +105,46 @@ async def test_what_a_file_lacks_is_left_with_the_candle_before_it() -> None:
     )
     world.publish(world.month(JANUARY_MS), without=[beginning, hole, end])
     report = await world.fetcher.fetch(world.chosen, JANUARY)
-    expected = [beginning, Span(hole.first_ms - HOUR_MS, hole.last_ms), Span(end.first_ms - HOUR_MS, end.last_ms)]
-    reasons = (Why.NOT_IN_FILE, Why.NOT_IN_FILE, Why.CUT_SHORT)  # only of the end nobody knows whether there was more
-    assert report.left == tuple(map(Left, expected, reasons))
-    assert report.remaining == expected
+    assert report.left == (
+        Left(beginning, Why.NOT_IN_FILE),
+        Left(before(hole), Why.BEFORE_A_HOLE),
+        Left(hole, Why.NOT_IN_FILE),
+        Left(before(end), Why.BEFORE_A_HOLE),
+        Left(end, Why.CUT_SHORT),  # only of the end nobody knows whether there was more
+    )
+    assert report.remaining == [
+        beginning, Span(hole.first_ms - HOUR_MS, hole.last_ms), Span(end.first_ms - HOUR_MS, end.last_ms),
+    ]  # fmt: skip
+
+
+async def test_only_what_is_asked_for_is_left() -> None:
+    """A hole of which a part is wanted has no candle before it; one that begins where the wanted part ends has one."""
+    world = ArchiveWorld()
+    holes = [between("2024-01-10T07:00", "2024-01-10T09:00"), between("2024-01-20T00:00", "2024-01-20T05:00")]
+    world.publish(world.month(JANUARY_MS), without=holes)
+    report = await world.fetcher.fetch(world.chosen, between("2024-01-10T08:00", "2024-01-19T23:00"))
+    assert report.left == (
+        Left(between("2024-01-10T08:00", "2024-01-10T09:00"), Why.NOT_IN_FILE),
+        Left(before(holes[1]), Why.BEFORE_A_HOLE),
+    )
+
+
+@pytest.mark.parametrize("status", Status)
+@pytest.mark.parametrize("later", [False, True])
+async def test_the_last_file_of_what_trades_no_longer_ends_early(status: Status, *, later: bool) -> None:
+    """Unless a later file goes on, or it trades: then the file was cut."""
+    world = ArchiveWorld()
+    end = between("2024-01-20T08:00", "2024-01-31T23:00")
+    world.publish(world.month(JANUARY_MS), without=[end])
+    if later:
+        world.publish(world.month(FEBRUARY_MS))
+    chosen = world.chosen._replace(instrument=replace(world.chosen.instrument, status=status))
+    report = await world.fetcher.fetch(chosen, Span(JANUARY_MS, FEBRUARY.last_ms))
+    is_cut = later or status in {Status.TRADING, Status.PRELAUNCH}
+    assert report.left[:2] == (
+        Left(before(end), Why.BEFORE_A_HOLE), Left(end, Why.CUT_SHORT if is_cut else Why.ENDED),
+    )  # fmt: skip
+    assert [left.reason for left in report.left[2:]] == ([] if later else [Why.NOT_PUBLISHED])
 
 
 @pytest.mark.parametrize(
@@ -186,7 +228,8 @@ async def test_an_impossible_candle_is_counted_and_left() -> None:
         text = text.replace(f"{open_ms},4.10,4.30", f"{open_ms},4.10,4.05")
     world.host.publish(file, zipped({file.member: text}))
     report = await world.fetcher.fetch(world.chosen, Span(at("2024-01-10"), JANUARY.last_ms))
-    assert report.left == (Left(Span(bad_ms - HOUR_MS, bad_ms), Why.IMPOSSIBLE),)
+    bad = Span(bad_ms, bad_ms)
+    assert report.left == (Left(before(bad), Why.BEFORE_A_HOLE), Left(bad, Why.IMPOSSIBLE))
     assert world.facts.metric("candles_rejected_total", exchange="binance", reason="price_order") == 1
 
 

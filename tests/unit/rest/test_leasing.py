@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -234,6 +235,52 @@ async def test_a_pool_is_leased_once_by_a_process() -> None:
     process.leasing.add(process.limiter)
     with pytest.raises(AssertionError, match="two limiters"):
         process.leasing.add(process.limiter)
+
+
+@pytest.mark.parametrize(("share", "least"), [(0.5, 200), (0.1, 40), (0.05, 20)])
+@pytest.mark.parametrize("live", [False, True])
+async def test_nobody_starves_where_there_are_fewer_requests_than_processes(
+    share: float, least: int, *, live: bool
+) -> None:
+    """Of ten requests in two seconds, of two and of one, each of three processes has its part in ten minutes.
+
+    Together they spend no more than there is. Two of them are backfills without end; the third is one too, or asks now
+    and then.
+    """
+    clock = FakeClock()
+    shared = SharedLimits(clock)
+    small = Pool(name="small", limit=20, window_s=2.0)
+    left: list[list[float]] = [[], [], []]
+    tasks: list[asyncio.Task[None]] = []
+    limiters = [PoolLimiter(small, share=share, clock=clock, server_time=ServerTime(clock)) for _ in left]
+
+    async def ask(who: int, priority: Priority, pause_s: float) -> None:
+        while True:
+            async with limiters[who].spend(1, priority):
+                left[who].append(clock.monotonic())
+                await clock.sleep(0.08)
+            await clock.sleep(pause_s)
+
+    for who, limiter in enumerate(limiters):
+        leasing = Leasing(clock=clock, recorder=Facts().recorder)
+        tasks.append(asyncio.create_task(leasing.run(shared.newcomer())))
+        await clock.settle()
+        leasing.add(limiter)
+        is_live = live and who == 2
+        priority, pause_s, callers = (Priority.LIVE, 10.0, 1) if is_live else (Priority.HISTORY, 0.0, 12)
+        tasks += [asyncio.create_task(ask(who, priority, pause_s)) for _ in range(callers)]
+        await clock.advance(20.0)
+    since_at = clock.monotonic()
+    await clock.advance(600.0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    later = [[at for at in one if at > since_at] for one in left]
+    assert min(map(len, later)) >= (15 if live else least)
+    assert max(after - before for one in later for before, after in pairwise([since_at, *one])) < 200.0
+    everything = sorted(at for one in left for at in one)
+    most = max(sum(at <= other < at + 2.0 - 1e-6 for other in everything) for at in everything)
+    assert most <= limiters[0].total
 
 
 async def test_a_start_without_the_database_may_ask_a_little() -> None:

@@ -2,6 +2,7 @@
 
 from array import array
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.domain.interval import Interval
+from streamer.domain.rollup import Rollup
 from streamer.store.bulk import Known
 from streamer.store.columns import CANDLES, SOURCED, Columns
 from streamer.store.flats import Flats, Span, known_empty
@@ -144,17 +146,45 @@ def test_the_mark_and_absent_runs_are_empty_and_open_gaps_are_not() -> None:
     known = Known(
         (at(0.5), at(10.9)), [(at(10), at(12)), (at(20), at(25))], [(at(3), at(4)), (at(9), at(11)), (at(22), at(23))]
     )
-    assert known_empty(known, Interval.M1) == [
+    assert known_empty(known, Interval.M1, Interval.M1) == [
         (us(1), us(3)), (us(4), us(9)), (us(11), us(12)), (us(20), us(22)), (us(23), us(25)),
     ]  # fmt: skip
-    assert known_empty(Known(None, [], [(at(0), at(9))]), Interval.M1) == []
-    assert known_empty(Known((at(5), at(5.5)), [], []), Interval.M1) == []
+    assert known_empty(Known(None, [], [(at(0), at(9))]), Interval.M1, Interval.M1) == []
+    assert known_empty(Known((at(5), at(5.5)), [], []), Interval.M1, Interval.M1) == []
 
 
 def test_longer_candles_are_empty_when_all_of_them_is() -> None:
     """Spans of minutes count as far as they cover whole candles."""
     known = Known((at(3), at(16.5)), [(at(16), at(31))], [(at(22), at(23))])
-    assert known_empty(known, Interval.M5) == [(us(5), us(20)), (us(25), us(30))]
+    assert known_empty(known, Interval.M1, Interval.M5) == [(us(5), us(20)), (us(25), us(30))]
+
+
+def test_weeks_are_empty_from_monday_to_sunday() -> None:
+    """Their boundaries are not those of weeks counted from 1970, which was a Thursday."""
+    week = 7 * 1_440
+    known = Known((at(-week - 1), at(week)), [(at(week), at(3 * week - 1))], [])
+    assert known_empty(known, Interval.M1, Rollup.W1) == [(us(-week), us(2 * week))]
+
+
+_MINUTES = st.tuples(st.integers(-30, 30), st.integers(1, 20)).map(lambda run: (run[0], run[0] + run[1]))
+
+
+@given(st.none() | _MINUTES, st.lists(_MINUTES, max_size=5), st.lists(_MINUTES, max_size=5))
+def test_empty_runs_are_those_of_minute_after_minute(
+    followed: Span | None, absent: list[Span], unknown: list[Span]
+) -> None:
+    """A candle of five minutes is empty when each of its minutes is, and runs neither touch nor overlap."""
+
+    def times(spans: list[Span]) -> list[tuple[datetime, datetime]]:
+        return [(at(first), at(end)) for first, end in spans]
+
+    empty = {minute for first, end in [*absent, *filter(None, [followed])] for minute in range(first, end)}
+    empty -= {minute for first, end in unknown for minute in range(first, end)}
+    expected = [five for five in range(-50, 60, 5) if empty.issuperset(range(five, five + 5))]
+    known = Known(None if followed is None else times([followed])[0], times(absent), times(unknown))
+    runs = known_empty(known, Interval.M1, Interval.M5)
+    assert [open_us for run in runs for open_us in range(*run, 5 * MINUTE_US)] == [us(five) for five in expected]
+    assert all(one[1] <= other[0] for one, other in pairwise(runs))
 
 
 @given(schedules())

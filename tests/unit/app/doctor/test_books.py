@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from streamer.app.doctor.books import judge_gaps, judge_migrations, judge_series, judge_windows
+from streamer.app.doctor.books import judge_gaps, judge_migrations, judge_rollups, judge_series
 from streamer.app.doctor.finding import Verdict
 from streamer.store.statements import migrations
 from streamer.store.vitals import Schema, Unread
-from tests.fakes.vitals import BOOKS, DAY, MINUTE, STORAGE, schema
+from tests.fakes.vitals import BOOKS, BUILDING, DAY, MINUTE, STORAGE, schema
 
 KNOWN = migrations("timescaledb")
 
@@ -70,7 +70,14 @@ def test_how_many_series_suit(kind: str, chunk: timedelta | None, series: int, v
 )
 def test_windows_wait_for_seconds(waiting: int, oldest: timedelta | None, verdict: Verdict) -> None:
     """Minutes are a warning, a day means that hours and days are wrong."""
-    assert judge_windows(replace(BOOKS, waiting=waiting, oldest=oldest)).verdict is verdict
+    assert judge_rollups(replace(BUILDING, waiting=waiting, oldest=oldest)).verdict is verdict
+
+
+def test_a_rollup_that_is_not_filled_is_the_migrations_matter() -> None:
+    """Whatever waits: no service fills it or drops it."""
+    found = judge_rollups(replace(BUILDING, waiting=5, oldest=2 * DAY, unfinished=("4h", "1w")))
+    assert (found.verdict, found.sentence) == (Verdict.FAIL, "a change was not finished: klines_4h, klines_1w")
+    assert found.cure.startswith("streamer migrate")
 
 
 def test_open_gaps_are_told_by_cause() -> None:
@@ -86,7 +93,7 @@ def test_what_cannot_be_read_is_not_judged() -> None:
     found = [
         judge_migrations(hidden, KNOWN, applied_by_run=True),
         judge_series(schema(), STORAGE, hidden),
-        judge_windows(hidden),
+        judge_rollups(hidden),
         judge_gaps(hidden),
     ]
     assert {(one.verdict, one.sentence) for one in found} == {(Verdict.SKIPPED, "no schema")}

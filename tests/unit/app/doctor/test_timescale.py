@@ -9,7 +9,7 @@ import pytest
 from streamer.app.doctor.finding import Finding, Verdict
 from streamer.app.doctor.timescale import judge_chunks, judge_kind, judge_policies, judge_restoring
 from streamer.store.vitals import Extension, Policy, Schema, Unread
-from tests.fakes.vitals import DAY, EXTENSION, HOUR, MINUTE, SERVER, STORAGE, policies, policy, schema, server
+from tests.fakes.vitals import BUILDING, DAY, EXTENSION, HOUR, MINUTE, SERVER, STORAGE, policies, policy, schema, server
 
 REFRESH = "policy_refresh_continuous_aggregate"
 NOTHING = Extension(None, None, None)
@@ -55,7 +55,7 @@ def test_many_chunks_are_worth_a_word() -> None:
 
 def test_policies_that_run_are_well() -> None:
     """One line for each, and nothing else."""
-    assert _verdicts(judge_policies(policies())) == {
+    assert _verdicts(judge_policies(policies(), BUILDING)) == {
         "compressing klines": Verdict.OK,
         "refreshing klines_1h_by_base": Verdict.OK,
         "refreshing klines_1d_by_base": Verdict.OK,
@@ -77,7 +77,7 @@ def test_a_policy_that_does_not_run(ill: dict[str, Any], verdict: Verdict) -> No
     """Switched off or failed is a failure; late by three runs, and by an hour, is a warning."""
     [found] = [
         one
-        for one in judge_policies(policies(policy("policy_retention", **ill)))
+        for one in judge_policies(policies(policy("policy_retention", **ill)), BUILDING)
         if one.check == "dropping old chunks of klines"
     ]
     assert found.verdict is verdict
@@ -88,10 +88,18 @@ def test_policies_that_are_missing_are_missed() -> None:
     """Without a refresh the views rot; without compression only the disk fills."""
     all_of = policies()
     left = replace(all_of, jobs=tuple(one for one in all_of.jobs if _serves(one, "klines_1d_by_base")))
-    found = _verdicts(judge_policies(left))
+    found = _verdicts(judge_policies(left, BUILDING))
     assert found["refreshing klines_1h_by_base"] is Verdict.FAIL
     assert found["compressing klines"] is Verdict.WARN
     assert found["refreshing klines_1d_by_base"] is Verdict.OK
+
+
+def test_an_aggregate_that_is_not_filled_is_to_have_no_policy() -> None:
+    """To add one by hand would hide what is not filled; the others are missed as ever."""
+    all_of = policies()
+    left = replace(all_of, jobs=tuple(one for one in all_of.jobs if one.relation == "klines"))
+    found = _verdicts(judge_policies(left, replace(BUILDING, unfinished=("1h",))))
+    assert found == {"compressing klines": Verdict.OK, "refreshing klines_1d_by_base": Verdict.FAIL}
 
 
 def test_a_policy_may_name_the_aggregate_by_its_hypertable() -> None:
@@ -100,17 +108,17 @@ def test_a_policy_may_name_the_aggregate_by_its_hypertable() -> None:
     renamed = tuple(
         replace(one, relation="_materialized_2") if _serves(one, "klines_1h_by_base") else one for one in all_of.jobs
     )
-    assert {one.verdict for one in judge_policies(replace(all_of, jobs=renamed))} == {Verdict.OK}
+    assert {one.verdict for one in judge_policies(replace(all_of, jobs=renamed), BUILDING)} == {Verdict.OK}
 
 
 def test_policies_that_cannot_be_read_are_not_judged() -> None:
     """The reason is told."""
-    assert judge_policies(Unread("not for you")) == [Finding("policies", Verdict.SKIPPED, "not for you")]
+    assert judge_policies(Unread("not for you"), BUILDING) == [Finding("policies", Verdict.SKIPPED, "not for you")]
 
 
 def test_long_ago_is_said_in_days() -> None:
     """People count in the unit that fits."""
-    [*_, found] = judge_policies(policies(policy("policy_retention", every=DAY, since=9 * DAY)))
+    [*_, found] = judge_policies(policies(policy("policy_retention", every=DAY, since=9 * DAY)), BUILDING)
     assert "9 days ago" in found.sentence
 
 
