@@ -179,20 +179,28 @@ class ExchangeService:
         await database.ready.wait()
         if prepared.is_whole:
             await database.save_instruments(self.name, prepared.registry.instruments)
-        stored = await database.newest(list(self._chosen), started_time - timedelta(seconds=_LATE_S))
-        since = {
+        since = await self._beginnings(list(self._chosen), started_time)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(keeping.run(feed, since))
+            tasks.create_task(self._follow_listings(keeping, feed, prepared, started_time))
+
+    async def _beginnings(self, wanted: Sequence[Series], started_time: datetime) -> dict[Series, datetime]:
+        """From when on series are kept complete that were never followed before."""
+        stored = await self._shared.database.newest(wanted, started_time - timedelta(seconds=_LATE_S))
+        return {
             series: stored[series] + series.interval.duration
             if series in stored
             else series.interval.floor(started_time - self._since)
-            for series in self._chosen
+            for series in wanted
         }
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(keeping.run(feed, since))
-            tasks.create_task(self._follow_listings(keeping, feed))
 
-    async def _follow_listings(self, keeping: Keeping, feed: Feed) -> None:
-        """Follow what is newly listed and end what is delisted, for as long as we run."""
+    async def _follow_listings(self, keeping: Keeping, feed: Feed, prepared: Prepared, started_time: datetime) -> None:
+        """Follow what is newly listed and end what is delisted, for as long as we run.
+
+        Series of a market that could not be read at the start join like new ones, and begin as if they had been there.
+        """
         shared, every = self._shared, self._shared.settings.listings_every
+        unread = set(prepared.registry.unread)
 
         async def read() -> Registry:
             began_time = self._server_time.now()
@@ -207,6 +215,9 @@ class ExchangeService:
                 one.series: one.interval.floor(max(one.instrument.listed_time or earliest, earliest))
                 for one in change.joined
             }
+            late = [one.series for one in change.joined if one.instrument.market in unread]
+            since |= await self._beginnings(late, started_time) if late else {}
+            unread.clear()
             self._chosen = dict(change.followed)
             keeping.follow(change, since)
             feed.carry(replan_shards(self._adapter, self._ws_bases(), feed.shards, list(self._chosen.values())))
@@ -221,7 +232,7 @@ class ExchangeService:
             clock=shared.clock,
             recorder=shared.recorder,
         )
-        await relisting.run(self._chosen)
+        await relisting.run(self._chosen, may_lack=prepared.may_lack)
 
     async def _read_again(self, keeping: Keeping) -> None:
         """Compare what was stored yesterday and last week with what the exchange says of it now."""

@@ -155,7 +155,10 @@ class Filling:
         opened = {chosen.series: _report(chosen, one) for chosen, one in self._found.opened.items()}
         reports = [one if one.series not in opened else one.with_more(opened.pop(one.series)) for one in reports]
         reports += opened.values()
-        reports += [Report(chosen.series, 0, 0, 0, error=error) for chosen, error in self._found.failed.items()]
+        reports += [
+            Report(chosen.series, 0, 0, 0, left=one.holes, error=one.error)
+            for chosen, one in self._found.failed.items()
+        ]
         return Filled(
             exchange=self._name,
             supply=self._supply,

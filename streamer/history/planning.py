@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from streamer.domain.errors import HistoryError
 from streamer.domain.gaps import Span, joined, windows
@@ -29,12 +30,19 @@ _PROBES = 16  # under way at once
 _MOST_GAPS = 1_000_000
 
 
+class Unplanned(NamedTuple):
+    """Why nothing could be found out of a series, and what is missing of it, all the same."""
+
+    error: HistoryError
+    holes: tuple[Span, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is wanted, why nothing could be found out of some series, and what was brought already on the way."""
+    """What is wanted, of which series nothing could be found out, and what was brought already on the way."""
 
     wants: list[Want] = field(default_factory=list)
-    failed: dict[Chosen, HistoryError] = field(default_factory=dict)
+    failed: dict[Chosen, Unplanned] = field(default_factory=dict)
     opened: dict[Chosen, Opened] = field(default_factory=dict)
 
 
@@ -83,7 +91,7 @@ class Planner:
                 async with self._slots:
                     left = await self._from_listing(chosen, span, holes[chosen], found)
             except HistoryError as error:
-                found.failed[chosen] = error
+                found.failed[chosen] = Unplanned(error, tuple(holes[chosen]))
                 return
             holes[chosen] = left
 

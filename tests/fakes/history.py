@@ -153,7 +153,8 @@ class HistoryWorld:
             options=options,
         )
         await backfill.run()
-        return [*backfill.reports(), *(Report(one.series, 0, 0, 0, error=why) for one, why in found.failed.items())]
+        failed = [Report(one.series, 0, 0, 0, left=why.holes, error=why.error) for one, why in found.failed.items()]
+        return [*backfill.reports(), *failed]
 
     async def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         self.delivered += deliveries
