@@ -1,12 +1,12 @@
 """What a backfill is asked for, and which spans of which series that means by the exchanges' own time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from streamer.app.checking import Access, Opened
 from streamer.app.choosing import choose
-from streamer.domain.errors import ConfigurationError
+from streamer.domain.errors import ConfigurationError, HistoryError
 from streamer.domain.interval import Interval, from_ms
 from streamer.history.dividing import Supply
 from streamer.history.page import settled_ms
@@ -36,6 +36,14 @@ class BackfillRequest:
     is_repeated: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The spans that are meant, by exchange; and the markets of exchanges that may hold more, but could not be read."""
+
+    spans: Mapping[str, Sequence[Asked]] = field(default_factory=dict)
+    unread: Mapping[str, HistoryError] = field(default_factory=dict)
+
+
 def require_files(settings: Settings, names: Sequence[str]) -> None:
     """Fail unless each of these exchanges can be asked for files.
 
@@ -52,23 +60,24 @@ def require_files(settings: Settings, names: Sequence[str]) -> None:
             )
 
 
-def spans_asked(settings: Settings, request: BackfillRequest, opened: Opened) -> dict[str, list[Asked]]:
+def spans_asked(settings: Settings, request: BackfillRequest, opened: Opened) -> Asking:
     """The series that are meant and their spans, for each exchange of which any are.
 
     Raises:
         ConfigurationError: a symbol that no exchange has, nothing at all, or a range in which nothing can have closed.
     """
     registries = {name: access.registry for name, access in opened.accesses.items()}
-    chosen = choose(
+    choice = choose(
         settings, registries, request.symbols, request.intervals, request.exclude, all_known=not opened.unreachable
     )
-    if not any(chosen.values()) and not opened.unreachable:
+    if choice.is_empty and not opened.unreachable:
         raise ConfigurationError(f"nothing is followed on {', '.join(registries)}: name the symbols to bring")
-    return {
+    spans = {
         name: [_span_of(one, request, opened.accesses[name]) for one in series]
-        for name, series in chosen.items()
+        for name, series in choice.series.items()
         if series
     }
+    return Asking(spans, choice.unread)
 
 
 def _span_of(one: Chosen, request: BackfillRequest, access: Access) -> Asked:

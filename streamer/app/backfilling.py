@@ -7,11 +7,11 @@ rollups while it runs; otherwise that is done here, at the end.
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 
-from streamer.app.backfill_request import BackfillRequest, require_files, spans_asked
+from streamer.app.backfill_request import Asking, BackfillRequest, require_files, spans_asked
 from streamer.app.checking import Opened, Workplace
 from streamer.app.database import database_of
 from streamer.app.filling import Filled, Filling, Screen
@@ -19,6 +19,7 @@ from streamer.app.listing import quiet_recorder
 from streamer.app.retaining import refuse_expired
 from streamer.app.service import mark_of
 from streamer.app.signals import Stop
+from streamer.app.standing import Standings
 from streamer.domain.errors import HistoryError
 from streamer.domain.series import Series
 from streamer.history.dividing import Supply
@@ -41,8 +42,8 @@ _WHOLE_SHARE = 1.0  # of what the settings allow: by default half of the limit, 
 class BackfillReport:
     """What became of it. ``written`` counts what the store did; ``rejected`` what it refused, by series and reason.
 
-    ``took_s`` is from the first request for candles to the last one's commit. ``kept_from`` is set where what is older
-    was asked for and left out.
+    ``unreachable`` are exchanges, or markets of them that may hold more of what was meant. ``took_s`` is from the first
+    request for candles to the last one's commit. ``kept_from`` is set where what is older was asked for and left out.
     """
 
     filled: Sequence[Filled]
@@ -60,12 +61,18 @@ class BackfillReport:
 
 
 async def backfill(
-    settings: Settings, request: BackfillRequest, screen: Screen, stop: Stop, begun: asyncio.Event
+    settings: Settings,
+    request: BackfillRequest,
+    screen: Screen,
+    stop: Stop,
+    begun: asyncio.Event,
+    *,
+    standings: Standings | None = None,
 ) -> BackfillReport:
     """Bring what is missing, or only find out what that takes. One series, and one exchange, stops no other.
 
     From ``begun`` on there may be something to store: when ``stop`` is asked for then, nothing more is fetched, and
-    what was fetched is stored. Before, cancelling loses nothing.
+    what was fetched is stored. Before, cancelling loses nothing. ``standings`` are those of the rounds before, if any.
 
     Raises:
         ConfigurationError: a symbol that no exchange has, a range in which nothing can have closed, mixed candles.
@@ -74,12 +81,15 @@ async def backfill(
     names = list(request.exchanges or settings.followed())
     if request.source is Supply.FILES:
         require_files(settings, names)
-    async with _workplace(settings, create=not request.dry_run) as place:
+    standings = standings or Standings(make_clock(settings.clock_rate))
+    async with _workplace(settings, standings, create=not request.dry_run) as place:
         if request.dry_run:
             async with place.exchanges(names, keep_nothing) as opened:
                 asked, _ = await _kept_spans(place, settings, request, opened)
-                fillings = await _prepared(place, request, asked, opened, screen)
-                return BackfillReport(filled=[one.outcome() for one in fillings], unreachable=opened.unreachable)
+                fillings = await _prepared(place, request, asked.spans, opened, screen)
+                return BackfillReport(
+                    filled=[one.outcome() for one in fillings], unreachable={**opened.unreachable, **asked.unread}
+                )
         landing = Landing(
             place.writer,
             clock=place.clock,
@@ -89,10 +99,11 @@ async def backfill(
         async with place.exchanges(names, landing.put) as opened:
             asked, kept_from = await _kept_spans(place, settings, request, opened)
             for name, access in opened.accesses.items():
-                await Instruments(place.pool).save_instruments(name, access.registry.instruments)
+                if not access.registry.unread:  # what a list lacks is closed
+                    await Instruments(place.pool).save_instruments(name, access.registry.instruments)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(landing.run())
-                fillings = await _prepared(place, request, asked, opened, screen, settled=landing.settled)
+                fillings = await _prepared(place, request, asked.spans, opened, screen, settled=landing.settled)
                 began_at = place.clock.monotonic()
                 begun.set()
                 await _fetch(fillings, request, landing.settled, stop)
@@ -101,7 +112,7 @@ async def backfill(
             await _conclude(place, fillings, stop)
             return BackfillReport(
                 filled=[one.outcome() for one in fillings],
-                unreachable=opened.unreachable,
+                unreachable={**opened.unreachable, **asked.unread},
                 written=landing.written,
                 rejected=landing.rejected,
                 interrupted=stop.asked.is_set(),
@@ -112,17 +123,17 @@ async def backfill(
 
 async def _kept_spans(
     place: Workplace, settings: Settings, request: BackfillRequest, opened: Opened
-) -> tuple[Mapping[str, Sequence[Asked]], datetime | None]:
+) -> tuple[Asking, datetime | None]:
     """What is asked for of each exchange, and where it begins if it was to begin earlier; a first round is refused."""
     asked = spans_asked(settings, request, opened)
     bound = await place.kept_from()
-    first_time = min((one.since for series in asked.values() for one in series), default=None)
+    first_time = min((one.since for series in asked.spans.values() for one in series), default=None)
     if first_time is None or bound is None or first_time >= bound:
         return asked, None
     if not request.is_repeated:
         refuse_expired(first_time, bound, "ask for less, or raise it")
-    kept = {name: [one._replace(since=max(one.since, bound)) for one in series] for name, series in asked.items()}
-    return kept, bound
+    kept = {name: [one._replace(since=max(one.since, bound)) for one in series] for name, series in asked.spans.items()}
+    return replace(asked, spans=kept), bound
 
 
 async def _prepared(
@@ -178,7 +189,7 @@ async def _conclude(place: Workplace, fillings: Sequence[Filling], stop: Stop) -
 
 
 @asynccontextmanager
-async def _workplace(settings: Settings, *, create: bool) -> AsyncIterator[Workplace]:
+async def _workplace(settings: Settings, standings: Standings, *, create: bool) -> AsyncIterator[Workplace]:
     """The place of work. With ``create`` a database is made, migrated and marked as by ``run``; else there may be none.
 
     Raises:
@@ -186,13 +197,12 @@ async def _workplace(settings: Settings, *, create: bool) -> AsyncIterator[Workp
         StoreError: the database is away or not ready. StartError: the embedded one does not start.
     """
     mark = mark_of(settings)
-    clock = make_clock(settings.clock_rate)
     if not create and settings.database_url is None and not has_database(settings.data_dir):
-        yield Workplace(settings, None, clock, _WHOLE_SHARE, Priority.HISTORY)
+        yield Workplace(settings, None, standings, _WHOLE_SHARE, Priority.HISTORY)
         return
-    async with database_of(settings, clock, quiet_recorder()) as database:
+    async with database_of(settings, standings.clock, quiet_recorder()) as database:
         await database.open_beside(create=create)
         if create:
             await database.prepare(mark, reshape=False)  # the rollups are the service's matter
         is_ready = create or await has_schema(database.pool)
-        yield Workplace(settings, database if is_ready else None, clock, _WHOLE_SHARE, Priority.HISTORY)
+        yield Workplace(settings, database if is_ready else None, standings, _WHOLE_SHARE, Priority.HISTORY)

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
+from math import inf
 
 from streamer.app.backfill_request import BackfillRequest
 from streamer.app.backfilling import BackfillReport, backfill
 from streamer.app.filling import Screen
 from streamer.app.signals import Stop, listen_for_stop
+from streamer.app.standing import Standings
 from streamer.domain.errors import StreamerError
 from streamer.settings.model import Settings
 from streamer.timing.clock import Clock, make_clock
@@ -31,19 +33,21 @@ async def backfill_repeatedly(
     """The exit code: of the one round, or of the last one when a signal comes between two.
 
     ``told`` hears what became of each round, ``failed`` why a later one came to nothing: the next goes on. A beat that
-    comes while a round is at work is left out. What is kept no longer is refused in the first round alone.
+    comes while a round is at work is left out. What is kept no longer is refused in the first round alone. Bans, and
+    what was spent of limits, hold over rounds.
 
     Raises:
         StreamerError: of the first round, as :func:`~streamer.app.backfilling.backfill`.
     """
     clock = make_clock(settings.clock_rate)
+    standings = Standings(clock, inf if every is None else every.total_seconds())
     with listen_for_stop() as stop:
         try:
             beat_at = clock.monotonic()
             is_first = True
             while True:
                 try:
-                    code = await _round(settings, request, showing, told, stop)
+                    code = await _round(settings, request, showing, told, stop, standings=standings)
                 except (StreamerError, ExceptionGroup) as problem:
                     error = _ours(problem)
                     if is_first or error is None:
@@ -73,11 +77,13 @@ async def _round(
     showing: Showing,
     told: Callable[[BackfillReport], None],
     stop: Stop,
+    *,
+    standings: Standings,
 ) -> int:
     """One round's exit code. A stop before anything is fetched ends it at once; after that it stores what it has."""
     begun = asyncio.Event()
     with showing() as screen:
-        working = asyncio.ensure_future(backfill(settings, request, screen, stop, begun))
+        working = asyncio.ensure_future(backfill(settings, request, screen, stop, begun, standings=standings))
         stopping = asyncio.ensure_future(stop.asked.wait())
         try:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)

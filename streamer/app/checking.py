@@ -13,6 +13,7 @@ from random import Random
 from streamer.app.database import Database, database_of
 from streamer.app.listing import quiet_recorder
 from streamer.app.sharing import leased
+from streamer.app.standing import Standings
 from streamer.domain.candle import Delivery
 from streamer.domain.errors import ConfigurationError, HistoryError, Unavailable
 from streamer.history.archive import ArchiveFetcher
@@ -35,7 +36,7 @@ from streamer.store.rollups import Rollups, catch_up
 from streamer.store.writer import Writer
 from streamer.symbols.load import load_registry
 from streamer.symbols.registry import Registry
-from streamer.timing.clock import Clock, make_clock, now
+from streamer.timing.clock import make_clock, now
 from streamer.timing.server_time import ServerTime
 
 _OF_SHARE = 0.5  # a running service may spend all of its share, and neither sees the other, unless they lease
@@ -45,7 +46,10 @@ _OPENING_S = 120.0  # bans last longer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """One exchange over REST: its list read, its time measured. ``files`` is its archive, where there is one."""
+    """One exchange over REST: its lists read as far as they can be, its time measured.
+
+    ``files`` is its archive, where there is one.
+    """
 
     registry: Registry
     server_time: ServerTime
@@ -67,18 +71,20 @@ class Workplace:
     """The store, and the way to the exchanges, for the length of one command.
 
     Without a ``database`` there are only the exchanges, for a command that looks at what would be. ``priority`` is
-    that of requests for candles; lists and times are always read as live ones.
+    that of requests for candles; lists and times are always read as live ones. ``standings`` outlive it where a
+    process has a place of work after another.
     """
 
     def __init__(
         self,
         settings: Settings,
         database: Database | None,
-        clock: Clock,
+        standings: Standings,
         of_share: float = _OF_SHARE,
         priority: Priority = Priority.LIVE,
     ) -> None:
-        self.clock = clock
+        self.clock = standings.clock
+        self._standings = standings
         self._priority = priority
         self.share = of_share * settings.rest.share
         self.has_store = database is not None
@@ -158,7 +164,8 @@ class Workplace:
     async def _open(self, name: str, session: HttpSession, deliver: Deliver) -> Access:
         adapter = ADAPTERS[name]
         markets = list(adapter.markets)
-        server_time = ServerTime(self.clock)
+        standing = self._standings.of(name)
+        server_time = standing.server_time
         share = self.share if self._leasing is None else self._settings.rest.share
         client = RestClient(
             adapter=adapter,
@@ -170,6 +177,7 @@ class Workplace:
             bases={market: rest for market, (_, rest) in self._settings.bases(name).items()},
             options=RestOptions(share=share, attempts=_ATTEMPTS),
             leasing=self._leasing,
+            limiters=standing.limiters,
         )
         poll = ServerTimePoll(
             client=client,
@@ -179,16 +187,16 @@ class Workplace:
             server_time=server_time,
             recorder=self._recorder,
         )
-        await poll.measure()
+        registry = await load_registry(client, adapter, markets, self._recorder, partly=True)
+        await poll.measure(registry.intervals)
         fetcher = PageFetcher(
-            client=client.with_priority(self._priority),
+            client=client.with_priority(self._priority).with_patience(self._standings.patience_s),
             adapter=adapter,
             clock=self.clock,
             server_time=server_time,
             deliver=deliver,
             recorder=self._recorder,
         )
-        registry = await load_registry(client, adapter, markets, self._recorder)
         return Access(
             registry=registry,
             server_time=server_time,
@@ -241,8 +249,8 @@ async def workplace(settings: Settings) -> AsyncIterator[Workplace]:
     Raises:
         StoreError: the database is away, or was not migrated. StartError: the embedded one does not start.
     """
-    clock = make_clock(settings.clock_rate)
-    async with database_of(settings, clock, quiet_recorder()) as database:
+    standings = Standings(make_clock(settings.clock_rate))
+    async with database_of(settings, standings.clock, quiet_recorder()) as database:
         await database.open_beside(create=False)
         await require_schema(database.pool)
-        yield Workplace(settings, database, clock)
+        yield Workplace(settings, database, standings)

@@ -165,7 +165,7 @@ class ExchangeService:
             tasks.create_task(feed.run())
             tasks.create_task(self._recheck.run())
             tasks.create_task(self._keep(keeping, feed, prepared, started_time))
-            tasks.create_task(self._follow_listings(keeping, feed))
+            tasks.create_task(self._follow_listings(keeping, feed, prepared, started_time))
             tasks.create_task(self._save_lists())
             tasks.create_task(self._read_again(keeping))
 
@@ -187,7 +187,7 @@ class ExchangeService:
         since = {
             series: stored[series] + series.interval.duration
             if series in stored
-            else series.interval.floor(started_time - self._since)
+            else self._beginning(series, started_time)
             for series in begun
         }
         await keeping.run(feed, since)
@@ -205,9 +205,16 @@ class ExchangeService:
             self._listed.clear()
             await database.save_instruments(self.name, self._unsaved)
 
-    async def _follow_listings(self, keeping: Keeping, feed: Feed) -> None:
-        """Follow what is newly listed and end what is delisted, for as long as we run, the database away or not."""
+    def _beginning(self, series: Series, started_time: datetime) -> datetime:
+        return series.interval.floor(started_time - self._since)
+
+    async def _follow_listings(self, keeping: Keeping, feed: Feed, prepared: Prepared, started_time: datetime) -> None:
+        """Follow what is newly listed and end what is delisted, for as long as we run, the database away or not.
+
+        Series of a market that could not be read at the start join like new ones, and begin as if they had been there.
+        """
         shared, every = self._shared, self._shared.settings.listings_every
+        unread = set(prepared.registry.unread)
 
         async def read() -> Registry:
             began_time = self._server_time.now()
@@ -222,6 +229,9 @@ class ExchangeService:
                 one.series: one.interval.floor(max(one.instrument.listed_time or earliest, earliest))
                 for one in change.joined
             }
+            late = [one.series for one in change.joined if one.instrument.market in unread]
+            since |= {series: self._beginning(series, started_time) for series in late}
+            unread.clear()
             self._chosen = dict(change.followed)
             keeping.follow(change, since)
             feed.carry(replan_shards(self._adapter, self._ws_bases(), feed.shards, list(self._chosen.values())))
@@ -236,7 +246,7 @@ class ExchangeService:
             clock=shared.clock,
             recorder=shared.recorder,
         )
-        await relisting.run(self._chosen)
+        await relisting.run(self._chosen, may_lack=prepared.may_lack)
 
     async def _read_again(self, keeping: Keeping) -> None:
         """Compare what was stored yesterday and last week with what the exchange says of it now."""

@@ -28,10 +28,10 @@ def quiet_recorder() -> Recorder:
 
 
 async def read_registries(settings: Settings, names: Sequence[str]) -> list[Registry]:
-    """The registries of the named exchanges, in that order.
+    """The registries of the named exchanges, in that order; a market that could not be read is noted there.
 
     Raises:
-        HistoryError: an exchange could not be read.
+        HistoryError: nothing of an exchange could be read.
     """
     clock = make_clock(settings.clock_rate)
     recorder = quiet_recorder()
@@ -50,7 +50,7 @@ async def read_registries(settings: Settings, names: Sequence[str]) -> list[Regi
                 bases={market: rest for market, (_, rest) in bases[name].items()},
                 options=RestOptions(share=settings.rest.share, attempts=_ATTEMPTS),
             )
-            return await load_registry(client, ADAPTERS[name], list(ADAPTERS[name].markets), recorder)
+            return await load_registry(client, ADAPTERS[name], list(ADAPTERS[name].markets), recorder, partly=True)
 
         async with asyncio.TaskGroup() as tasks:
             reading = [tasks.create_task(read(name)) for name in names]

@@ -1,4 +1,4 @@
-"""The start of one exchange: its time and its lists are read until that works, and tell the series to follow.
+"""The start of one exchange: its lists and its time are read until that works, and tell the series to follow.
 
 What is done with the series begins elsewhere, when the database is there.
 """
@@ -10,14 +10,13 @@ from random import Random
 
 from streamer.app.relisting import Wanted
 from streamer.domain.errors import ConfigurationError, HistoryError
-from streamer.domain.instrument import Market
 from streamer.protocol.adapter import ExchangeAdapter
 from streamer.rest.client import RestClient
 from streamer.rest.server_time import ServerTimePoll
 from streamer.symbols.load import load_registry
+from streamer.symbols.readable import resolve_readable
 from streamer.symbols.registry import Registry
-from streamer.symbols.resolve import Chosen, resolve
-from streamer.symbols.spellings import is_pattern
+from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.backoff import Backoff
 from streamer.timing.clock import Clock
@@ -29,11 +28,16 @@ _WRONG_AGAIN_S = 3_600.0  # a symbol that is unknown now may be listed later
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the lists say, and the series that were asked for; not whole where a market could not be read."""
+    """What the lists say, and the series that were asked for; not whole where a market could not be read.
+
+    Whoever has one that is not whole must conclude nothing from what it lacks. Where it ``may_lack`` series that were
+    asked for, the lists are to be read again soon.
+    """
 
     registry: Registry
     chosen: Sequence[Chosen]
     is_whole: bool
+    may_lack: bool
 
 
 class Preparation:
@@ -94,18 +98,16 @@ class Preparation:
                 await self._clock.sleep(_WRONG_AGAIN_S)
 
     async def _prepare(self, _: Health) -> Prepared:
-        """The lists and the series. A market that cannot be read matters only to those who may mean it."""
-        await self._poll.measure()
-        wanted, failed = self._wanted, dict[Market, HistoryError]()
-        registry = await load_registry(self._client, self._adapter, list(self._adapter.markets), self._recorder, failed)
-        if failed and any(is_pattern(spelling) for spelling in wanted.symbols):
-            raise next(iter(failed.values()))
-        try:
-            chosen = resolve(registry, wanted.symbols, wanted.exclude, wanted.intervals)
-        except ConfigurationError:
-            if failed:
-                raise next(iter(failed.values())) from None
-            raise
-        for error in failed.values():
+        """The lists and the series. A market that cannot be read, by a ban or an outage of its host, stops no other.
+
+        The time is asked of those that could be read: they share a clock.
+        """
+        wanted, markets = self._wanted, list(self._adapter.markets)
+        registry = await load_registry(self._client, self._adapter, markets, self._recorder, partly=True)
+        await self._poll.measure(registry.intervals)
+        found = resolve_readable(registry, wanted.symbols, wanted.exclude, wanted.intervals)
+        if found.unread and not found.chosen:
+            raise next(iter(found.unread.values()))
+        for error in registry.unread.values():
             self._recorder.exchange_unreachable(self._adapter.name, error)
-        return Prepared(registry, chosen, is_whole=not failed)
+        return Prepared(registry, found.chosen, is_whole=not registry.unread, may_lack=bool(found.unread))

@@ -55,15 +55,20 @@ class Relisting:
         self._missed: set[Series] = set()  # by the last list
         self._problems: set[str] = set()
 
-    async def run(self, followed: Mapping[Series, Chosen]) -> None:
-        """Look for ever, from a first list that said ``followed``. Cancelling loses nothing."""
+    async def run(self, followed: Mapping[Series, Chosen], *, may_lack: bool = False) -> None:
+        """Look for ever, from a first list that said ``followed``. Cancelling loses nothing.
+
+        Where that list ``may_lack`` something wanted, it is looked for every few minutes until there is a whole one.
+        """
         while True:
-            await self._clock.sleep(min(self._every_s, _DOUBT_S) if self._missed else self._every_s)
+            is_doubted = self._missed or may_lack
+            await self._clock.sleep(min(self._every_s, _DOUBT_S) if is_doubted else self._every_s)
             try:
                 registry = await self._read()
             except HistoryError as error:
                 self._recorder.listing.unreadable(self._exchange, error)
                 continue
+            may_lack = False
             wanted = self._wanted
             found = find_change(registry, followed, wanted.symbols, wanted.exclude, wanted.intervals)
             change = self._believed(found, followed)

@@ -17,6 +17,7 @@ from streamer.history.repair import NOT_LISTED, GapRepair, Outcome, give_up, req
 from streamer.settings.model import ADAPTERS, Settings
 from streamer.store.contract import Gap, GapFilter, GapStatus
 from streamer.store.known import known_series
+from streamer.symbols.readable import unread_for
 from streamer.symbols.resolve import Chosen
 from streamer.symbols.spellings import folded
 from streamer.timing.clock import now
@@ -102,7 +103,12 @@ async def ask_for(
                     find=partial(_find, access),
                     now=access.server_time.now,
                 )
-                asking.append(tasks.create_task(repair.repair(list(group), finished)))
+                for unread, part in groupby(group, key=partial(_unread, access)):
+                    if unread is None:
+                        asking.append(tasks.create_task(repair.repair(list(part), finished)))
+                    else:
+                        late = give_up(place.ledger, list(part), unread, now(place.clock), finished)
+                        asking.append(tasks.create_task(late))
             else:
                 reason = opened.unreachable.get(name) or Refused(_NO_SUCH_EXCHANGE)
                 late = give_up(place.ledger, list(group), reason, now(place.clock), finished)
@@ -123,12 +129,19 @@ def _find(access: Access, series: Series) -> Chosen | None:
     return None if instrument is None else Chosen(instrument, series.interval)
 
 
+def _unread(access: Access, gap: Gap) -> HistoryError | None:
+    """Why nobody knows whether the exchange still lists the symbol of ``gap``; None when it is known."""
+    if _find(access, gap.run.series) is not None:
+        return None
+    return next(iter(unread_for(access.registry, [gap.run.series.symbol]).values()), None)
+
+
 def _plan(gap: Gap, access: Access | None, unreachable: HistoryError | None) -> Plan:
     if access is None:
         return Plan(gap, None, str(unreachable or _NO_SUCH_EXCHANGE))
     chosen = _find(access, gap.run.series)
     if chosen is None:
-        return Plan(gap, None, NOT_LISTED)
+        return Plan(gap, None, str(_unread(access, gap) or NOT_LISTED))
     return Plan(gap, requests_for(gap.run, access.fetcher.page_rows(chosen)))
 
 

@@ -40,7 +40,7 @@ class VerifyRequest:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What became of each series, and of the exchanges that could not be asked at all."""
+    """What became of each series, and of the exchanges, or markets of them, that could not be asked at all."""
 
     verified: Sequence[Verified]
     unreachable: Mapping[str, HistoryError]
@@ -63,10 +63,11 @@ async def verify(settings: Settings, request: VerifyRequest, tell: Callable[[str
         if request.since is not None:
             refuse_expired(request.since, await place.kept_from(), "compare what is kept")
         registries = {name: access.registry for name, access in opened.accesses.items()}
-        chosen = choose(settings, registries, request.symbols, request.intervals, all_known=not opened.unreachable)
+        choice = choose(settings, registries, request.symbols, request.intervals, all_known=not opened.unreachable)
+        chosen = choice.series
         if request.symbols or request.intervals:
             chosen = await _kept_here(place, settings, request, registries, chosen)
-        elif not any(chosen.values()) and not opened.unreachable:
+        elif choice.is_empty and not opened.unreachable:
             raise ConfigurationError(f"nothing is followed on {', '.join(names)}: name the symbols to compare")
         wanted_since = await followed_since(place.pool)
         asked = {name: _asked(opened.accesses[name], series, request, wanted_since) for name, series in chosen.items()}
@@ -79,7 +80,7 @@ async def verify(settings: Settings, request: VerifyRequest, tell: Callable[[str
         if request.repair and verified:
             await place.ledger.reconcile(now(place.clock))
             await place.refresh_rollups()
-    return VerifyReport(verified, opened.unreachable)
+    return VerifyReport(verified, {**opened.unreachable, **choice.unread})
 
 
 async def _kept_here(
@@ -87,14 +88,14 @@ async def _kept_here(
     settings: Settings,
     request: VerifyRequest,
     registries: Mapping[str, Registry],
-    chosen: Mapping[str, list[Chosen]],
-) -> dict[str, list[Chosen]]:
+    chosen: Mapping[str, Sequence[Chosen]],
+) -> Mapping[str, Sequence[Chosen]]:
     """Of ``chosen`` what is followed or stored here: an exchange may list what nobody ever asked us to keep.
 
     Raises:
         ConfigurationError: that is nothing.
     """
-    followed = choose(settings, registries, (), (), all_known=True)
+    followed = choose(settings, registries, (), (), all_known=True).series
     stored = await place.reader.newest([one.series for series in chosen.values() for one in series])
     kept = {
         name: [one for one in series if one in followed[name] or one.series in stored]

@@ -12,7 +12,7 @@ from streamer.cli.options import read_settings, settings_options
 from streamer.cli.output import show_json, show_table
 from streamer.domain.instrument import Kind, Market, Status
 from streamer.settings.model import ADAPTERS
-from streamer.symbols.explain import SymbolRow, explain, list_symbols
+from streamer.symbols.explain import SymbolRow, explain, list_symbols, unread_markets
 from streamer.symbols.registry import Registry
 
 _COLUMNS = ("exchange", "symbol", "native", "ccxt", "market", "kind", "status")
@@ -44,26 +44,29 @@ def symbols(
     registries = asyncio.run(read_registries(settings, exchange or tuple(settings.followed())))
     if spellings:
         return _explain(registries, spellings, as_json=as_json)
+    of_market, of_kind = Market(market) if market else None, Kind(kind) if kind else None
+    of_status = Status(status) if status else None
     rows = [
         row
         for registry in registries
-        for row in list_symbols(
-            registry,
-            market=Market(market) if market else None,
-            kind=Kind(kind) if kind else None,
-            status=Status(status) if status else None,
-            pattern=pattern,
-        )
+        for row in list_symbols(registry, market=of_market, kind=of_kind, status=of_status, pattern=pattern)
     ]
     if as_json:
         show_json([asdict(row) for row in rows])
     else:
         show_table(_COLUMNS, _cells(rows))
-    return 0
+    unread = [
+        f"{registry.exchange} {one.value} could not be asked: {why}"
+        for registry in registries
+        for one, why in unread_markets(registry, market=of_market, kind=of_kind, pattern=pattern).items()
+    ]
+    for sentence in unread:
+        click.echo(sentence, err=True)
+    return 1 if unread else 0
 
 
 def _explain(registries: Iterable[Registry], spellings: tuple[str, ...], *, as_json: bool) -> int:
-    """Show each spelling on each exchange; the exit code is 1 when one of them means nothing anywhere."""
+    """Show each spelling on each exchange; the exit code is 1 when one means nothing anywhere, or may mean more."""
     found = [(registry.exchange, explain(registry, spelling)) for spelling in spellings for registry in registries]
     if as_json:
         show_json([{"exchange": exchange, **asdict(explanation)} for exchange, explanation in found])
@@ -74,6 +77,7 @@ def _explain(registries: Iterable[Registry], spellings: tuple[str, ...], *, as_j
             if explanation.rows:
                 show_table(_COLUMNS, _cells(explanation.rows))
     understood = {explanation.spelling for _, explanation in found if explanation.rows}
+    understood -= {explanation.spelling for _, explanation in found if explanation.unread}
     return 0 if understood.issuperset(spellings) else 1
 
 

@@ -10,6 +10,7 @@
     ├── HistoryError            a REST answer that is not what was asked for
     │   ├── Throttled           retryable: the pool waits
     │   │   └── Banned          retryable: nothing leaves the pool until the exchange relents
+    │   ├── Barred              not retryable: nothing was asked, for the exchange forbade it for a while
     │   ├── Unavailable         retryable: network, timeouts, 5xx
     │   ├── Refused             not retryable: this instrument or this request
     │   ├── Geoblocked          not retryable: this address
@@ -89,6 +90,13 @@ class Banned(Throttled):
     def __init__(self, message: str, retry_after_s: float, *, stated: bool) -> None:
         super().__init__(message, retry_after_s)
         self.stated = stated
+
+
+class Barred(HistoryError):
+    """The exchange told us to ask nothing for longer than the caller would wait, and nothing was asked.
+
+    Not retryable: whoever asks again before the end hears the same. The text is the exchange's word, and its end.
+    """
 
 
 class Unavailable(HistoryError):

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from streamer.domain.errors import HistoryError
 from streamer.domain.gaps import Span, joined, windows
@@ -30,15 +31,22 @@ _PROBES = 16  # under way at once
 _MOST_GAPS = 1_000_000
 
 
+class Unplanned(NamedTuple):
+    """Why nothing could be found out of a series, and what is missing of it, all the same."""
+
+    error: HistoryError
+    holes: tuple[Span, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is wanted, why nothing could be found out of some series, and what was brought already on the way.
+    """What is wanted, of which series nothing could be found out, and what was brought already on the way.
 
     ``unserved`` is where longer candles showed nothing, which no answer proves absent: it is not asked for any more.
     """
 
     wants: list[Want] = field(default_factory=list)
-    failed: dict[Chosen, HistoryError] = field(default_factory=dict)
+    failed: dict[Chosen, Unplanned] = field(default_factory=dict)
     opened: dict[Chosen, Opened] = field(default_factory=dict)
     unserved: dict[Chosen, Span] = field(default_factory=dict)
 
@@ -46,7 +54,9 @@ class Findings:
         """The reports of what was ``fetched`` since, with what became of each series before, and those of others."""
         early = {chosen.series: self._early(chosen) for chosen in self.opened | self.unserved}
         reports = [one if one.series not in early else one.with_more(early.pop(one.series)) for one in fetched]
-        failed = [Report(chosen.series, 0, 0, 0, error=error) for chosen, error in self.failed.items()]
+        failed = [
+            Report(chosen.series, 0, 0, 0, left=one.holes, error=one.error) for chosen, one in self.failed.items()
+        ]
         return [*reports, *early.values(), *failed]
 
     @property
@@ -110,7 +120,7 @@ class Planner:
                 async with self._slots:
                     left = await self._from_listing(chosen, span, holes[chosen], found)
             except HistoryError as error:
-                found.failed[chosen] = error
+                found.failed[chosen] = Unplanned(error, tuple(holes[chosen]))
                 return
             holes[chosen] = left
 

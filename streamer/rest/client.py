@@ -6,6 +6,7 @@ What an answer means is the adapter's business; whether it may be sent yet is th
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from operator import attrgetter
 from random import Random
 from typing import Generic, Self, TypeVar
@@ -26,6 +27,8 @@ from streamer.timing.retry import Health, Wait, keep_trying
 from streamer.timing.server_time import ServerTime
 
 T = TypeVar("T")
+
+PATIENCE_S = 60.0  # longer than pauses for pace, shorter than bans: for what may be had from another host, or later
 
 _OK = 200
 _LONGEST_USAGE = 9  # digits; Python refuses to read thousands of them
@@ -54,7 +57,8 @@ class Answer(Generic[T]):
 class RestClient:
     """All REST traffic to one exchange. ``bases`` overrides the default base of a market.
 
-    With ``leasing`` the limits are shared with other processes; without it they are all ours.
+    With ``leasing`` the limits are shared with other processes; without it they are all ours. ``limiters`` are those
+    of a client before it, by pool, and what this one adds: so that neither bans nor what was spent are forgotten.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class RestClient:
         bases: Mapping[Market, str] | None = None,
         options: RestOptions | None = None,
         leasing: Leasing | None = None,
+        limiters: dict[str, PoolLimiter] | None = None,
     ) -> None:
         self.exchange = adapter.name
         self._markets = adapter.markets
@@ -80,14 +85,22 @@ class RestClient:
         self._random = random
         self._options = options or RestOptions()
         self._leasing = leasing
-        self._limiters: dict[str, PoolLimiter] = {}
+        self._limiters: dict[str, PoolLimiter] = {} if limiters is None else limiters
+        self._used: set[str] = set()  # pools, by this client and its views
         self._statistics: dict[str, PoolStatistics] = {}
         self._priority = Priority.LIVE
+        self._patience_s = inf
 
     def with_priority(self, priority: Priority) -> Self:
         """This client for callers of ``priority``: the same connections, limits and statistics. A client is live."""
         view = copy.copy(self)
         view._priority = priority  # noqa: SLF001 - its own class
+        return view
+
+    def with_patience(self, seconds: float) -> Self:
+        """This client for callers who would rather hear ``Barred`` than wait longer for a ban or a pause to end."""
+        view = copy.copy(self)
+        view._patience_s = seconds  # noqa: SLF001 - its own class
         return view
 
     def statistics(self) -> tuple[PoolStatistics, ...]:
@@ -142,7 +155,7 @@ class RestClient:
 
     async def _attempt(self, market: Market, request: Request, decode: Callable[[bytes], T]) -> Answer[T]:
         limiter = self._limiter(request.pool)
-        async with limiter.spend(request.weight, self._priority) as passage:
+        async with limiter.spend(request.weight, self._priority, self._patience_s) as passage:
             self._tally(request.pool, calls=1, weight=request.weight)
             self._recorder.limits.budget_part(request.pool.name, limiter.part)
             if passage.probe:
@@ -199,6 +212,8 @@ class RestClient:
                 random=self._random,
             )
             self._limiters[pool.name] = limiter
+        if pool.name not in self._used:
+            self._used.add(pool.name)
             if self._leasing is not None:
                 self._leasing.add(limiter)
             self._recorder.limits.pool_used(pool.name)

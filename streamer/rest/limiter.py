@@ -10,10 +10,11 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from math import inf
 from random import Random
 
-from streamer.domain.errors import Banned, HistoryError, Refused, Throttled
+from streamer.domain.errors import Banned, Barred, HistoryError, Refused, Throttled
 from streamer.protocol.adapter import Pool
 from streamer.protocol.ports import Claim
 from streamer.rest.breaker import Breaker, BreakerState
@@ -21,7 +22,7 @@ from streamer.rest.counted import CountedWeight
 from streamer.rest.demand import Demand
 from streamer.rest.priority import Priority
 from streamer.rest.restraint import Restraint
-from streamer.timing.clock import Clock
+from streamer.timing.clock import Clock, now
 from streamer.timing.server_time import ServerTime
 
 _RESERVE = 0.04  # of the budget: some fifty requests a minute on Binance; a long backfill still has 95% and more
@@ -36,10 +37,11 @@ _LEAST_WAIT_S = 0.001  # so that rounding never turns a wait into a busy loop
 
 @dataclass(eq=False, slots=True)
 class _Waiting:
-    """One caller, from its coming to its leaving."""
+    """One caller, from its coming to its leaving. It does not wait for a pause that ends after ``patient_until_at``."""
 
     weight: int
     priority: Priority
+    patient_until_at: float = inf
     woken: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -67,6 +69,7 @@ class PoolLimiter:
         random = random or Random()  # noqa: S311 - jitter, not secrets
         self._breaker = Breaker(random)
         self._restraint = Restraint(random)
+        self._word, self._word_until_at = "", -inf  # why nothing leaves, and until when
         self._waiting: dict[Priority, OrderedDict[_Waiting, None]] = {
             priority: OrderedDict() for priority in (Priority.LIVE, Priority.HISTORY)
         }
@@ -123,16 +126,24 @@ class PoolLimiter:
 
     def hear_ban(self, seconds: float) -> float | None:
         """Obey a ban that another process on this address met. Returns as :meth:`judge`."""
-        return self._breaker.hear(self._clock.monotonic(), seconds)
+        pause_s = self._breaker.hear(self._clock.monotonic(), seconds)
+        self._bar_until("another process behind this address was banned")
+        return pause_s
 
     @asynccontextmanager
-    async def spend(self, weight: int, priority: Priority = Priority.LIVE) -> AsyncIterator[Passage]:
+    async def spend(
+        self, weight: int, priority: Priority = Priority.LIVE, patience_s: float = inf
+    ) -> AsyncIterator[Passage]:
         """Wait for one's turn and the budget, then hold ``weight`` in flight while the block runs.
 
         Weight above the whole budget goes when nothing of ours is counted any more. Cancelling while waiting gives the
         turn to the next; inside the block the weight stays spent.
+
+        Raises:
+            Barred: the exchange forbids to ask for longer than ``patience_s`` from now on; nothing was spent.
         """
-        await self._turn(_Waiting(weight, priority))  # from here to the block nothing is awaited
+        me = _Waiting(weight, priority, self._clock.monotonic() + patience_s)
+        await self._turn(me)  # from here to the block nothing is awaited
         history = priority is Priority.HISTORY
         self._counted.leave(weight, priority)
         self._history_in_flight += history
@@ -158,6 +169,7 @@ class PoolLimiter:
             barred_until = self._breaker.waits_until(now_at)
             calm_from_at = now_at if barred_until in (None, inf) else barred_until
             self._restraint.refuse(now_at, passage.left_at, calm_from_at)
+            self._bar_until(str(fault))
             return pause_s
         if passage.probe and (fault is None or isinstance(fault, Refused)):
             self._breaker.probed(now_at, relented=True)
@@ -169,6 +181,17 @@ class PoolLimiter:
         paused = self._breaker.waits_until(now_at) not in (None, inf)
         self.pause(fault.retry_after_s)
         return None if paused else fault.retry_after_s
+
+    def _bar_until(self, word: str) -> None:
+        """Remember why nothing leaves, as long as that is the longest pause, and tell those who will not wait."""
+        now_at = self._clock.monotonic()
+        until_at = self._breaker.waits_until(now_at)
+        if until_at is None or until_at == inf or until_at <= self._word_until_at:
+            return
+        again = now(self._clock) + timedelta(seconds=until_at - now_at)
+        self._word, self._word_until_at = f"{word}; it is asked again at {again:%Y-%m-%d %H:%M:%S} UTC", until_at
+        for one in (one for queue in self._waiting.values() for one in queue):
+            one.woken.set()
 
     def observe_used(self, used: int, left_at: float) -> None:
         """Take the exchange's own count from the answer to a request that left at the monotonic ``left_at``."""
@@ -188,6 +211,8 @@ class PoolLimiter:
         try:
             while True:
                 me.woken.clear()
+                if max(me.patient_until_at, self._clock.monotonic()) < self._word_until_at:
+                    raise Barred(self._word)
                 wake_at = self._ready_at(me) if self._first() is me else inf
                 if wake_at is None:
                     return

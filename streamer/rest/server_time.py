@@ -1,13 +1,13 @@
 """Measures an exchange's time, at start, every ten minutes, and at once when frames disagree with it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from streamer.domain.errors import HistoryError
 from streamer.domain.instrument import Market
 from streamer.protocol.adapter import ExchangeAdapter
-from streamer.rest.client import RestClient
+from streamer.rest.client import PATIENCE_S, RestClient
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.clock import Clock
 from streamer.timing.server_time import ServerTime
@@ -18,12 +18,12 @@ _READS = 2  # the first may have paid for DNS and TLS, which blurs it; the short
 async def measure_server_time(
     client: RestClient, adapter: ExchangeAdapter, market: Market, server_time: ServerTime
 ) -> None:
-    """Read the exchange's time twice and keep the sharper reading in ``server_time``.
+    """Read the exchange's time twice and keep the sharper reading in ``server_time``. A ban is not waited for.
 
     Raises:
         HistoryError: it could not be read; ``server_time`` stays as it was. Cancelling loses nothing.
     """
-    rest = adapter.markets[market].rest
+    rest, client = adapter.markets[market].rest, client.with_patience(PATIENCE_S)
     reads = [await client.ask(market, rest.server_time, rest.decode_server_time) for _ in range(_READS)]
     best = min(reads, key=lambda read: read.received_at - read.sent_at)
     server_time.measured(best.sent_at, best.received_at, best.value / 1_000)
@@ -55,26 +55,28 @@ class ServerTimePoll:
         self.doubted = asyncio.Event()
         self._client = client
         self._adapter = adapter
-        self._markets = markets
+        self._markets = list(markets)  # the one that answered last is first
         self._clock = clock
         self._server_time = server_time
         self._recorder = recorder
         self._options = options or PollOptions()
 
-    async def measure(self) -> None:
-        """Measure once, over the first of the markets that answers.
+    async def measure(self, among: Collection[Market] | None = None) -> None:
+        """Measure once, over the first of the markets that answers, or of those ``among`` them.
 
         Raises:
             HistoryError: of the last market, when none answers. Cancelling loses nothing.
         """
-        for market in self._markets[:-1]:
+        markets = [market for market in self._markets if among is None or market in among]
+        for market in markets:
             try:
                 await measure_server_time(self._client, self._adapter, market, self._server_time)
-                break
             except HistoryError:
-                continue
-        else:
-            await measure_server_time(self._client, self._adapter, self._markets[-1], self._server_time)
+                if market is markets[-1]:
+                    raise
+            else:
+                self._markets.sort(key=lambda one: one is not market)
+                break
         self._recorder.clock_measured(self._client.exchange, self._server_time.offset_s, self._server_time.error_s)
 
     async def run(self) -> None:

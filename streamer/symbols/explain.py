@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from streamer.domain.errors import ConfigurationError
+from streamer.domain.errors import ConfigurationError, HistoryError
 from streamer.domain.instrument import Instrument, Kind, Market, Status
+from streamer.symbols.readable import unread_for
 from streamer.symbols.registry import Registry
 from streamer.symbols.resolve import all_matching, matching, named
 from streamer.symbols.spellings import Form, ccxt_name, form_of, is_pattern, native_name
@@ -29,13 +30,17 @@ class SymbolRow:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a spelling is read and what it means; ``problem`` is the sentence that the settings would get, if any."""
+    """How a spelling is read and what it means; ``problem`` is the sentence that the settings would get, if any.
+
+    ``unread`` names the markets that may hold more of it, but could not be read; then nothing is called unknown.
+    """
 
     spelling: str
     form: Form
     pattern: bool
     rows: tuple[SymbolRow, ...]
     problem: str | None = None
+    unread: tuple[Market, ...] = ()
 
 
 def list_symbols(
@@ -58,11 +63,28 @@ def list_symbols(
 def explain(registry: Registry, spelling: str) -> Explanation:
     """How ``spelling`` in the settings would be read."""
     pattern = is_pattern(spelling)
+    problem: str | None = None
     try:
         found = matching(registry, spelling) if pattern else [named(registry, spelling)]
     except ConfigurationError as error:
-        return Explanation(spelling, form_of(spelling), pattern, (), str(error))
-    return Explanation(spelling, form_of(spelling), pattern, tuple(_row(one) for one in found))
+        found, problem = [], str(error)
+    unread = unread_for(registry, [spelling]) if pattern or not registry.named(form_of(spelling), spelling) else {}
+    for market, why in unread.items():
+        problem = f"the {market.value} market could not be asked: {why}"
+    rows = tuple(_row(one) for one in found)
+    return Explanation(spelling, form_of(spelling), pattern, rows, problem, tuple(unread))
+
+
+def unread_markets(
+    registry: Registry, *, market: Market | None = None, kind: Kind | None = None, pattern: str | None = None
+) -> dict[Market, HistoryError]:
+    """The markets that could not be read, and of which :func:`list_symbols` would show something else."""
+    unread = registry.unread if pattern is None else unread_for(registry, [pattern])
+    return {
+        one: why
+        for one, why in unread.items()
+        if market in {None, one} and (kind is None or (kind is Kind.SPOT) == (one is Market.SPOT))
+    }
 
 
 def _row(instrument: Instrument) -> SymbolRow:

@@ -3,12 +3,13 @@
 Which of the instruments are followed is decided elsewhere.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 from streamer.domain.errors import HistoryError, MalformedAnswer
-from streamer.domain.instrument import Instrument, Market
-from streamer.protocol.adapter import ExchangeAdapter, InstrumentPage, Pool
-from streamer.rest.client import RestClient
+from streamer.domain.instrument import Market
+from streamer.protocol.adapter import ExchangeAdapter, InstrumentPage
+from streamer.rest.client import PATIENCE_S, RestClient
 from streamer.symbols.registry import Registry
 from streamer.telemetry.recorder import Recorder
 
@@ -18,37 +19,42 @@ async def load_registry(
     adapter: ExchangeAdapter,
     markets: Sequence[Market],
     recorder: Recorder,
-    failed: dict[Market, HistoryError] | None = None,
+    *,
+    partly: bool = False,
 ) -> Registry:
-    """The registry of the exchange's instruments on ``markets``, every page of every list.
+    """The registry of the exchange's instruments on ``markets``, every page of every list. A ban is not waited for.
 
-    With ``failed``, markets that could not be read are put there and left out, as long as one could be read: whoever
-    asks then must not call a symbol unknown.
+    ``partly`` leaves out markets that cannot be read, as long as one can; the registry tells which.
 
     Raises:
         HistoryError: a market could not be read. A list without it would call good symbols unknown, so there is none.
 
     Cancelling loses what was read.
     """
-    instruments: list[Instrument] = []
-    skipped: list[str] = []
-    limits: list[Pool] = []
-    for market in markets:
+    client = client.with_patience(PATIENCE_S)
+    unread: dict[Market, HistoryError] = {}
+
+    async def read(market: Market) -> list[InstrumentPage]:
         try:
-            pages = await _load_market(client, adapter, market)
+            return await _load_market(client, adapter, market)
         except HistoryError as error:
-            if failed is None or len(failed) + 1 == len(markets):
-                raise
-            failed[market] = error
-            continue
-        for page in pages:
-            instruments += page.instruments
-            skipped += page.skipped
-            limits += page.limits
-    client.take_over(limits)
-    read = [market for market in markets if market not in (failed or {})]
-    registry = Registry(adapter.name, instruments, {market: adapter.markets[market].intervals for market in read})
-    recorder.instruments_loaded(adapter.name, len(registry), skipped, list(registry.clashes))
+            unread[market] = error
+            return []
+
+    async with asyncio.TaskGroup() as tasks:  # together: a host that never answers takes minutes to give up
+        reading = [tasks.create_task(read(market)) for market in markets]
+    if unread and (not partly or len(unread) == len(markets)):
+        raise next(unread[market] for market in markets if market in unread)
+    pages = [page for task in reading for page in task.result()]
+    client.take_over(limit for page in pages for limit in page.limits)
+    registry = Registry(
+        adapter.name,
+        [instrument for page in pages for instrument in page.instruments],
+        {market: adapter.markets[market].intervals for market in markets if market not in unread},
+        {market: unread[market] for market in markets if market in unread},
+    )
+    skipped = [one for page in pages for one in page.skipped]
+    recorder.instruments_loaded(adapter.name, len(registry), skipped, list(registry.clashes), whole=not unread)
     return registry
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
+from streamer.domain.errors import HistoryError
 from streamer.domain.instrument import Instrument, Market
 from streamer.domain.interval import Interval
 from streamer.symbols.spellings import Form, folded, name_in
@@ -12,14 +13,20 @@ class Registry:
     """The instruments of one exchange whose symbols are unique there, and those that clash.
 
     Instruments that share a symbol are all left out: their candles would share a key. ``intervals`` says what each
-    market offers.
+    market offers. ``unread`` are the markets whose lists could not be had: what is theirs is not known here, and may
+    be listed all the same.
     """
 
     def __init__(
-        self, exchange: str, instruments: Iterable[Instrument], intervals: Mapping[Market, frozenset[Interval]]
+        self,
+        exchange: str,
+        instruments: Iterable[Instrument],
+        intervals: Mapping[Market, frozenset[Interval]],
+        unread: Mapping[Market, HistoryError] | None = None,
     ) -> None:
         self.exchange = exchange
         self.intervals = MappingProxyType(dict(intervals))
+        self.unread: Mapping[Market, HistoryError] = MappingProxyType(dict(unread or {}))
         self._by_native = {(one.market, one.native_symbol): one for one in instruments}
         by_symbol: dict[str, list[Instrument]] = {}
         for instrument in self._by_native.values():

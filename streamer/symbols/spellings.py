@@ -4,6 +4,7 @@ An instrument's names are always made from its list entry and compared; what a u
 meaning. Case does not matter.
 """
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -44,6 +45,7 @@ def ccxt_name(instrument: Instrument) -> str:
     return f"{pair}:{instrument.settle}-{instrument.expiry_time:%y%m%d}"
 
 
+_CONTRACT_END = re.compile(r"-(perp|\d{8})$")
 _NAMES: dict[Form, Callable[[Instrument], str]] = {
     Form.OURS: lambda instrument: instrument.symbol,
     Form.NATIVE: native_name,
@@ -54,6 +56,24 @@ _NAMES: dict[Form, Callable[[Instrument], str]] = {
 def name_in(form: Form, instrument: Instrument) -> str:
     """The instrument's name in ``form``."""
     return _NAMES[form](instrument)
+
+
+def may_mean(spelling: str, market: Market) -> bool:
+    """Whether an instrument of ``market`` can have this name or match this pattern, by its form alone.
+
+    Our names and ccxt's tell spot from contracts by their ends. In doubt it is yes.
+    """
+    name, form = folded(spelling), form_of(spelling)
+    if form is Form.NATIVE:
+        return name.partition(":")[0] == market.value
+    if ":" in name if form is Form.CCXT else _CONTRACT_END.search(name):
+        return market is not Market.SPOT
+    tail = re.split(r"[*?\]]", name)[-1]  # with which every name that matches ends
+    if form is Form.CCXT:
+        spot = "/" in tail
+    else:
+        spot = not is_pattern(name) or (tail != "" and tail[-1] != "p" and not tail[-1].isdigit())
+    return market is Market.SPOT or not spot
 
 
 def folded(name: str) -> str:

@@ -252,9 +252,12 @@ class Recorder:
         """The used part of the pool's limit."""
         self._metrics.rest_weight_used.labels(pool).set(ratio)
 
-    def instruments_loaded(self, exchange: str, count: int, skipped: Sequence[str], clashes: Sequence[str]) -> None:
+    def instruments_loaded(
+        self, exchange: str, count: int, skipped: Sequence[str], clashes: Sequence[str], *, whole: bool = True
+    ) -> None:
         """The instrument list was read; some lines were not understood, some of our symbols were not unique."""
-        self._said.forget("exchange", exchange)
+        if whole:
+            self._said.forget("exchange", exchange)
         log = self._log.warning if skipped or clashes else self._log.info
         log(
             "instruments_loaded", exchange=exchange, count=count, skipped=list(skipped)[:20], clashes=list(clashes)[:20]

@@ -111,7 +111,7 @@ def check_silence(asked: Sequence[Asked], ban_s: float) -> tuple[int, list[Asked
 
 async def test_after_a_ban_live_repair_goes_first(plain_database: TestDatabase, tmp_path: Path) -> None:
     """Nothing leaves during it, of either process; then the service asks, then the backfill, and all comes."""
-    symbols, ban_s, rate = names(0, 120), 70.0, 10.0
+    symbols, ban_s, rate = names(0, 180), 70.0, 10.0  # over four minutes' worth: the ban comes in the fourth at latest
     at_s = minute_s(150.0) + 20.0
     faults = (
         Fault(kind=FaultKind.DROP, exchange="binance", at_s=at_s),

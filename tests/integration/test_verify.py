@@ -11,7 +11,7 @@ import pytest
 from streamer.app.checking import workplace
 from streamer.app.verifying import VerifyReport, VerifyRequest, verify
 from streamer.domain.candle import Source
-from streamer.domain.errors import ConfigurationError, Geoblocked, StoreError, Unavailable
+from streamer.domain.errors import Barred, ConfigurationError, Geoblocked, StoreError, Unavailable
 from streamer.domain.interval import Interval, from_ms
 from streamer.history.comparing import Difference, Problem
 from streamer.history.runs import Asked, Progress
@@ -147,7 +147,7 @@ async def test_what_rest_says_wrongly_is_told(plain_database: TestDatabase) -> N
         (FaultKind.REST_HTML, Unavailable),
         (FaultKind.REST_DOWN, Unavailable),
         (FaultKind.GEOBLOCK, Geoblocked),
-        (FaultKind.RATE_LIMIT, Unavailable),  # a ban, which nobody waits for
+        (FaultKind.RATE_LIMIT, Barred),  # a ban, which nobody waits for
     ],
 )
 async def test_an_exchange_that_cannot_be_asked_stops_no_other(

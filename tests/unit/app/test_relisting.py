@@ -53,11 +53,11 @@ class Stage:
         self.changes.append(change)
 
     @asynccontextmanager
-    async def running(self, *listed: Instrument) -> AsyncIterator[None]:
+    async def running(self, *listed: Instrument, may_lack: bool = False) -> AsyncIterator[None]:
         """Run inside the block, from a first list of these."""
         registry = Registry("test", listed, {Market.LINEAR: frozenset({Interval.M1})})
         chosen = resolve(registry, WANTED.symbols, WANTED.exclude, WANTED.intervals)
-        task = asyncio.create_task(self._relisting.run({one.series: one for one in chosen}))
+        task = asyncio.create_task(self._relisting.run({one.series: one for one in chosen}, may_lack=may_lack))
         await self.clock.settle()
         yield
         assert not task.done(), task
@@ -125,3 +125,12 @@ async def test_a_pattern_that_lost_its_last_match_is_told_once() -> None:
     async with stage.running(BTC):
         await stage.clock.advance(5 * HOUR_S)
     assert stage.facts.said("note") == 1
+
+
+async def test_what_a_first_list_could_not_tell_is_looked_for_soon() -> None:
+    """Every five minutes, until there is a list that is whole; then at the usual pace."""
+    stage = Stage(Unavailable("banned"), Unavailable("banned"), [BTC, ETH])
+    async with stage.running(BTC, may_lack=True):
+        await stage.clock.advance(2 * HOUR_S)
+    assert stage.reads_at == pytest.approx([300.0, 600.0, 900.0, 900.0 + HOUR_S])
+    assert stage.moves() == [(["ETH"], []), ([], [])]

@@ -132,6 +132,20 @@ async def test_a_doubt_is_settled_at_once_but_not_more_often_than_every_ten_seco
         assert server.asked == asked + 4
 
 
+async def test_only_those_named_are_asked_and_who_answered_last_is_asked_first() -> None:
+    """A host that is known to be away costs nobody its timeouts."""
+    clock = FakeClock()
+    server = TimeServer(clock, 1.0, [])
+    server.down = {"spot"}
+    poll = poll_of(clock, server, ServerTime(clock), Facts())
+    await clock.finish(poll.measure([Market.LINEAR]))
+    assert server.asked == 2
+    await clock.finish(poll.measure())
+    assert server.asked == 4
+    with pytest.raises(Unavailable):
+        await clock.finish(poll.measure([Market.SPOT]))
+
+
 async def test_another_market_tells_the_time_when_one_is_down() -> None:
     """All markets of an exchange share its clock."""
     clock, facts = FakeClock(), Facts()

@@ -1,7 +1,8 @@
 """What the command line is given to show about symbols."""
 
+from streamer.domain.errors import Unavailable
 from streamer.domain.instrument import Kind, Market, Status
-from streamer.symbols.explain import explain, list_symbols
+from streamer.symbols.explain import explain, list_symbols, unread_markets
 from streamer.symbols.registry import Registry
 from streamer.symbols.spellings import Form
 from tests.fakes.rest import instrument
@@ -51,3 +52,17 @@ def test_a_wrong_spelling_is_explained_with_its_complaint() -> None:
     assert told.rows == ()
     assert told.problem is not None
     assert "BTC-USDT" in told.problem
+
+
+def test_what_a_market_that_could_not_be_read_may_hold_is_told() -> None:
+    """A spelling is not called unknown, a pattern not called complete, and a list names the market that it lacks."""
+    away = Unavailable("down")
+    partial = Registry("test", [instrument("BTC", market=Market.LINEAR)], {}, {Market.SPOT: away})
+    for spelling, rows in (("BTC-USDT", 0), ("BTC*", 1)):
+        told = explain(partial, spelling)
+        assert (len(told.rows), told.unread) == (rows, (Market.SPOT,))
+        assert told.problem == "the spot market could not be asked: down"
+    assert explain(partial, "BTC-USDT-PERP").unread == ()
+    assert unread_markets(partial) == unread_markets(partial, market=Market.SPOT) == {Market.SPOT: away}
+    for filters in ({"market": Market.LINEAR}, {"kind": Kind.PERPETUAL}, {"pattern": "*-PERP"}):
+        assert unread_markets(partial, **filters) == {}

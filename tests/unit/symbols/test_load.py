@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
-from streamer.domain.errors import HistoryError, MalformedAnswer, Unavailable
+from streamer.domain.errors import Barred, MalformedAnswer, Unavailable
 from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
-from streamer.protocol.adapter import InstrumentPage, Pool
+from streamer.protocol.adapter import InstrumentPage, Pool, Request
 from streamer.rest.client import RestOptions
 from streamer.rest.transport import RawAnswer
 from streamer.symbols.load import load_registry
+from tests.fakes.clock import FakeClock
 from tests.fakes.facts import Facts
 from tests.fakes.rest import MARKETS, POOL, AnsweringTransport, answer, instrument, make_adapter, make_client
 
@@ -59,12 +61,12 @@ async def test_a_market_that_is_away_may_be_left_out_by_who_can_do_without() -> 
 
     facts, adapter = Facts(), make_adapter(pages={Market.SPOT: [InstrumentPage((BTC,))]})
     client = make_client(adapter, AnsweringTransport(answering), facts.recorder, options=RestOptions(attempts=1))
-    failed: dict[Market, HistoryError] = {}
-    registry = await load_registry(client, adapter, MARKETS, facts.recorder, failed)
+    registry = await load_registry(client, adapter, MARKETS, facts.recorder, partly=True)
     assert registry.instruments == (BTC,)
-    assert list(failed) == [Market.LINEAR]
+    assert list(registry.unread) == [Market.LINEAR]
+    assert list(registry.intervals) == [Market.SPOT]
     with pytest.raises(Unavailable):
-        await load_registry(client, adapter, [Market.LINEAR], facts.recorder, {})
+        await load_registry(client, adapter, [Market.LINEAR], facts.recorder, partly=True)
 
 
 async def test_a_list_that_turns_in_circles_is_given_up() -> None:
@@ -87,3 +89,23 @@ async def test_stated_limits_are_taken_over() -> None:
     await load_registry(client, adapter, MARKETS, facts.recorder)
     assert client.known(POOL).limit == 200
     assert facts.said("rest_limit_stated") == 1
+
+
+async def test_a_ban_of_one_market_holds_up_no_other() -> None:
+    """Each has a limit and a host of its own; nobody waits for the end of the ban."""
+
+    def answering(url: str, params: Mapping[str, str]) -> RawAnswer:
+        return answer(0, 418, retry_after="3600") if "spot" in url else by_cursor(url, params)
+
+    facts, clock, own = Facts(), FakeClock(), Pool(name="own", limit=100, window_s=60.0)
+    adapter = make_adapter(pages={Market.LINEAR: [InstrumentPage((PERP,))]})
+    linear = adapter.markets[Market.LINEAR]
+    rest = replace(linear.rest, instruments=lambda _: Request(path="/linear/list", params={"cursor": "0"}, pool=own))
+    adapter = replace(adapter, markets={**adapter.markets, Market.LINEAR: replace(linear, rest=rest)})
+    transport = AnsweringTransport(answering)
+    client = make_client(adapter, transport, facts.recorder, clock=clock)
+    registry = await clock.finish(load_registry(client, adapter, MARKETS, facts.recorder, partly=True))
+    assert registry.instruments == (PERP,)
+    assert isinstance(registry.unread[Market.SPOT], Barred)
+    assert len(transport.asked) == 2
+    assert clock.monotonic() < 60.0

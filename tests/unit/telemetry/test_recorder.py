@@ -23,6 +23,7 @@ LOST = Wait(2, 1.5, ConnectionLost("gone"))
 AWAY = Wait(1, 0.1, StoreUnavailable("away"))
 SAMPLES: dict[Any, Any] = {
     str: "word",
+    bool: True,
     int: 2,
     float: 0.5,
     bytes: b"\xff\x00frame",
