@@ -7,13 +7,15 @@ belong to its delivery.
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from math import inf, isfinite
+from math import isfinite
 
 from streamer.domain.errors import ImpossibleCandle
 from streamer.domain.interval import from_ms
 from streamer.domain.series import Series
 
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999: datetime knows no later instant
+_MOST_AMOUNT = 1e300  # a year of such candles still adds up, in a double ...
+_MOST_TRADES = 2**40  # ... and in a bigint
 
 
 class Source(StrEnum):
@@ -90,9 +92,12 @@ def make_candle(
         reason = "price_order"
     else:
         for amount in (volume, quote_volume, trades, taker_buy_volume, taker_buy_quote_volume):
-            if amount is not None and not 0 <= amount < inf:
-                reason = "negative" if amount < 0 else "not_finite"
+            if amount is not None and not 0 <= amount <= _MOST_AMOUNT:
+                reason = "negative" if amount < 0 else "out_of_range" if isfinite(amount) else "not_finite"
                 break
+        else:
+            if trades is not None and trades > _MOST_TRADES:
+                reason = "out_of_range"
     if reason is not None:
         raise ImpossibleCandle(series, open_ms, reason)
     return Candle(

@@ -193,4 +193,12 @@ class StoreMisconfigured(StoreUnavailable):
 
 
 class RowsRefused(StoreError):
-    """The database refused the content of a row. Raised and caught inside the writer."""
+    """The database refused the content of a row, with the SQLSTATE ``state``. The writer raises and catches it.
+
+    Elsewhere it tells of stored values that do not fit together.
+    """
+
+    def __init__(self, state: str, sentence: str = "") -> None:
+        """``sentence`` is for people; without one the state must do."""
+        super().__init__(sentence or state)
+        self.state = state

@@ -22,10 +22,10 @@ def translate(error: Exception, where: str) -> StoreError:
     """Our error for one of the driver's; ``where`` names the database without its password."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or "XX000"
-        if state[:2] == _ROW_CLASS or state in _ROW_STATES:
-            return RowsRefused(state)
         said = (error.args[0] if error.args else "").splitlines()[:1]
         sentence = f"{where}: {said[0] if said else type(error).__name__} (SQLSTATE {state})"
+        if state[:2] == _ROW_CLASS or state in _ROW_STATES:
+            return RowsRefused(state, sentence)
         return StoreMisconfigured(sentence) if state[:2] in _MISCONFIGURED_CLASSES else StoreUnavailable(sentence)
     if isinstance(error, TimeoutError):
         return StoreUnavailable(f"{where} did not answer in time")

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 import asyncpg
 
+from streamer.domain.errors import RowsRefused
 from streamer.domain.rollup import Rollup
 from streamer.store.kinds import Kind
 from streamer.store.pool import Connection, Pool
@@ -176,6 +177,11 @@ def _buckets(hours: Iterable[Hours], rollup: Rollup) -> list[Hours]:
     return join_hours(runs, rollup.duration)
 
 
+def _passes(error: Exception) -> bool:
+    """Whether to try again: what others wrote may not add up in one bucket, and that must not end a service."""
+    return isinstance(error, RowsRefused) or bool(getattr(error, "retryable", False))
+
+
 async def catch_up(rollups: Rollups, *, clock: Clock) -> None:
     """Return when all that waits now is refreshed, by whomever: for a verb that ends, where no task goes on.
 
@@ -221,7 +227,7 @@ async def keep_fresh(
 
     await keep_trying(
         rounds,
-        retryable=lambda error: bool(getattr(error, "retryable", False)),
+        retryable=_passes,
         clock=clock,
         backoff=Backoff(cap_s=30.0),
         random=random,

@@ -64,7 +64,7 @@ class Writer:
                 raise
             except RowsRefused as refused:
                 if len(part) == 1:
-                    rejected.append(Rejection(part[0], str(refused)))
+                    rejected.append(Rejection(part[0], refused.state))
                 else:  # the earlier half first, so that candles of one key keep their order
                     middle = len(part) // 2
                     waiting += [part[middle:], part[:middle]]

@@ -66,11 +66,11 @@ async def test_bad_frames_are_counted_and_harm_nothing(plain_database: TestDatab
         assert {row.exchange for row in stored} == set(SYMBOLS)
 
 
-@pytest.mark.parametrize("offset_s", [60.0, -60.0])
+@pytest.mark.parametrize("offset_s", [1_800.0, -1_800.0])  # fast clocks differ by a minute a second
 async def test_a_wrong_local_clock_rejects_nothing(
     plain_database: TestDatabase, tmp_path: Path, offset_s: float
 ) -> None:
-    """The exchange's time counts: a minute off either way is said, and every candle is stored at its own time."""
+    """The exchange's time counts: half an hour off either way is said, and every candle is stored at its own time."""
     async with simulating(rate=RATE, clock_offset_s=offset_s) as simulator:
         config = write_settings(tmp_path, simulator.urls, SYMBOLS, database_url=plain_database.url, rate=RATE)
         async with service("run", "--config", config, folder=tmp_path) as running:
@@ -81,11 +81,7 @@ async def test_a_wrong_local_clock_rejects_nothing(
                 return sent(simulator, SERIES) <= {row.key for row in await rows(plain_database.url)}
 
             await until(all_there, "every candle that was sent is a row")
-
-            def said() -> set[str]:  # by a measurement that was quick enough to tell
-                return {line["exchange"] for line in running.log("clock_off")}
-
-            await until(lambda: said() == set(SYMBOLS), "the difference is said of every exchange")
+            assert {line["exchange"] for line in running.log("clock_off")} == set(SYMBOLS)
             assert await running.metric("streamer_candles_rejected_total") == 0
             assert await running.stopped() == 0
         check_rows(await rows(plain_database.url), truth(simulator, SERIES))

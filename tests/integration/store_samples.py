@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,9 +38,12 @@ def delivery(
     received_time: datetime | None = None,
     **amounts: Any,
 ) -> Delivery:
-    """A candle that opens at 1.0 and has a low of 0.5; without amounts their columns are NULL."""
+    """A candle that opens at 1.0 and has a low of 0.5; without amounts their columns are NULL.
+
+    The amounts are not looked at: no exchange gives what a database refuses.
+    """
     series = Series("binance", symbol, interval)
-    candle = make_candle(series, to_ms(open_time), (1.0, high, 0.5, close), volume, **amounts)
+    candle = replace(make_candle(series, to_ms(open_time), (1.0, high, 0.5, close), volume), **amounts)
     return Delivery(candle, source, received_time or open_time + interval.duration)
 
 

@@ -14,6 +14,7 @@ from streamer.domain.interval import Interval
 from streamer.store.rollups import RefreshReport, Rollups, catch_up, keep_fresh
 from streamer.store.writer import Writer
 from streamer.timing.clock import SystemClock
+from streamer.timing.retry import Wait
 from tests.fakes.clock import FakeClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import DAY, HOUR, MINUTE, OpenStore, delivery, open_store, run_of
@@ -99,6 +100,34 @@ async def test_the_task_shows_a_backfill_within_five_seconds(store: OpenStore, n
             while (await totals(store, "klines_1d"))[1] != 1440:
                 await reports.get()
         assert await totals(store, "klines_1h") == (24, 1440, since)
+    finally:
+        loop.cancel()
+        await asyncio.gather(loop, return_exceptions=True)
+
+
+async def test_values_that_do_not_add_up_end_no_service(store: OpenStore, now: datetime) -> None:
+    """What others wrote into one hour may be more than a number holds: it is said, and tried again."""
+    hour = Interval.H1.floor(now) - 5 * HOUR
+    waits: asyncio.Queue[Wait] = asyncio.Queue()
+    reports: asyncio.Queue[RefreshReport] = asyncio.Queue()
+    await store.write_all(run_of(SYMBOL, hour, hour + 2 * MINUTE))
+    await store.look("update klines set volume = 1.5e308")
+    loop = asyncio.create_task(
+        keep_fresh(
+            store.rollups,
+            clock=SystemClock(),
+            random=Random(1),  # noqa: S311 - delays, not secrets
+            refreshed=reports.put_nowait,
+            before_wait=waits.put_nowait,
+        )
+    )
+    try:
+        async with asyncio.timeout(30):
+            assert "SQLSTATE 22003" in str((await waits.get()).cause)
+            await store.look("update klines set volume = 1")
+            while (await reports.get()).waiting:
+                pass
+        assert await totals(store, "klines_1h") == (1, 2, hour)
     finally:
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)

@@ -42,6 +42,9 @@ REASONS = {"off_boundary", "out_of_range", "not_finite", "price_order", "negativ
         ({"trades": -1}, "negative"),
         ({"taker_buy_volume": -0.1}, "negative"),
         ({"taker_buy_quote_volume": -0.1}, "negative"),
+        ({"volume": 1.5e308}, "out_of_range"),  # two of them are infinite
+        ({"taker_buy_quote_volume": 1.5e308}, "out_of_range"),
+        ({"trades": 2**62}, "out_of_range"),
     ],
 )
 def test_a_candle_that_cannot_be_is_refused_with_its_reason(change: dict[str, Any], reason: str) -> None:
@@ -61,7 +64,8 @@ def test_a_candle_that_cannot_be_is_refused_with_its_reason(change: dict[str, An
         {"prices": (0.0, 0.0, 0.0, 0.0)},
         {"prices": (-2.0, -1.0, -4.0, -3.0)},  # oil was once sold below zero
         {"quote_volume": 0.0, "trades": 0, "taker_buy_volume": 0.0, "taker_buy_quote_volume": 0.0},
-        {"trades": 2**62},
+        {"trades": 2**40},
+        {"volume": 1e300},
     ],
 )
 def test_a_candle_that_can_be_is_made(change: dict[str, Any]) -> None:

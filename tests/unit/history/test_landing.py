@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 
@@ -24,7 +25,7 @@ def page(number: int, rows: int = 1_000, **more: int) -> list[Delivery]:
     """The candles of one request for one series."""
     series = Series("binance", f"B{number}-USDT", Interval.M1)
     return [
-        Delivery(make_candle(series, minute * 60_000, (1, 2, 1, 2), 3, **more), Source.REST, TIME)
+        Delivery(replace(make_candle(series, minute * 60_000, (1, 2, 1, 2), 3), **more), Source.REST, TIME)
         for minute in range(rows)
     ]
 
