@@ -21,11 +21,11 @@ from tests.fakes.store import MemoryStore
 TIME = datetime(2026, 1, 5, tzinfo=UTC)
 
 
-def page(number: int, rows: int = 1_000, **more: int) -> list[Delivery]:
+def page(number: int, rows: int = 1_000, trades: int | None = None) -> list[Delivery]:
     """The candles of one request for one series."""
     series = Series("binance", f"B{number}-USDT", Interval.M1)
     return [
-        Delivery(replace(make_candle(series, minute * 60_000, (1, 2, 1, 2), 3), **more), Source.REST, TIME)
+        Delivery(replace(make_candle(series, minute * 60_000, (1, 2, 1, 2), 3), trades=trades), Source.REST, TIME)
         for minute in range(rows)
     ]
 
