@@ -42,7 +42,12 @@ begin
     execute format(
         $statement$
         create materialized view %1$I
-        with (timescaledb.continuous, timescaledb.materialized_only = false, timescaledb.create_group_indexes = false) as
+        with (
+            timescaledb.continuous,
+            timescaledb.materialized_only = false,
+            timescaledb.create_group_indexes = false,
+            timescaledb.chunk_interval = %7$L
+        ) as
         select
             exchange,
             symbol,
@@ -76,7 +81,8 @@ begin
         r.source,
         case when r.source <> 'klines' then 'true' else
             $bases$interval in ('1m', '3m', '5m', '15m', '30m', '1h', '2h', '4h', '6h', '12h', '1d')$bases$
-        end
+        end,
+        greatest(interval '70 days', 1000 * r.bucket)  -- of days alone few chunks, which are looked at by every plan
     );
     execute format('create index on %I (exchange, symbol, open_time desc, base_seconds)', by_base);
     call show_rollup(wanted);
