@@ -11,6 +11,7 @@ from tests.end_to_end.process import service, until
 from tests.end_to_end.proxy import door
 from tests.end_to_end.world import MINUTE_MS, Followed, check_rows, rows, simulating, truth, write_settings
 from tests.integration.servers import TestDatabase
+from tests.slow import slow
 
 RATE = 60.0
 BTC, NEW, GONE, HALTED = (
@@ -94,7 +95,7 @@ async def test_what_was_listed_while_the_lists_could_not_be_read_is_whole(
             assert await running.stopped() == 0
 
 
-@pytest.mark.parametrize("from_the_start", [True, False])
+@pytest.mark.parametrize("from_the_start", [pytest.param(True, marks=slow), False])
 async def test_what_is_listed_while_the_database_is_away_is_followed(
     plain_database: TestDatabase, tmp_path: Path, *, from_the_start: bool
 ) -> None:
