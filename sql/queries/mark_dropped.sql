@@ -1,4 +1,4 @@
--- The policy that dropped what was older than $1 is gone: remember up to where it did. Chunks are dropped oldest first,
+-- What was older than $1 was dropped, and will be no more: remember up to where it did. Chunks are dropped oldest first,
 -- and bars are kept for ever: where no bar is older than every chunk, nothing was dropped.
 insert into database_marks (name, value)
 select

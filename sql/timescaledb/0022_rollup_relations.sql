@@ -91,8 +91,9 @@ end
 $procedure$;
 
 -- After the first refresh, which a running job of the policy would refuse. No start, for a bounded refresh would hide
--- older history; but where retention bounds the hours, what else is built on klines begins there from the first run on:
--- a refresh of what was dropped would drop its bars. The end is as for all refreshes: never from the previous hour on, and a refreshed running bucket is frozen.
+-- older history; but what is built on klines itself begins, from the first run on, where candles are sure to be left
+-- (as storage settles it later): a refresh of what was dropped would drop its bars. Four hours are the least that a
+-- policy takes. The end is as for all refreshes: never from the previous hour on, and a refreshed running bucket is frozen.
 create procedure finish_rollup(wanted text)
 language plpgsql
 as $procedure$
@@ -102,10 +103,17 @@ begin
     select * into strict r from rollups where name = wanted;
     perform add_continuous_aggregate_policy(
         format('%I', 'klines_' || wanted || '_by_base')::regclass,
-        start_offset => case when r.source = 'klines' then (
-            select (j.config ->> 'start_offset')::interval
-            from timescaledb_information.jobs j
-            where j.hypertable_name = 'klines_1h_by_base' and j.proc_name = 'policy_refresh_continuous_aggregate'
+        start_offset => case when r.source = 'klines' then least(
+            (select value::interval from database_marks where name = 'retention') - (
+                select greatest(time_interval, interval '1 day')
+                from timescaledb_information.dimensions
+                where hypertable_name = 'klines'
+            ),
+            (
+                select greatest(date_trunc('hour', now() - value::timestamptz), interval '4 hours')
+                from database_marks
+                where name = 'dropped_before'
+            )
         ) end,
         end_offset => greatest(r.bucket, interval '2 hours'),
         schedule_interval => case when r.bucket > interval '1 hour' then interval '1 hour' else interval '10 minutes' end,

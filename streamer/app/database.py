@@ -157,7 +157,7 @@ class Database:
         """
         if self._settings.migrate:
             report = await self.migrate(reshape=reshape)
-            for line in spoken(report):
+            for line in (*spoken(report), *report.undone):
                 self._recorder.noted(line)
         else:
             await require_schema(self.pool)

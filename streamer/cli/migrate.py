@@ -8,6 +8,7 @@ import click
 from streamer.app.database import database_of, spoken
 from streamer.app.listing import quiet_recorder
 from streamer.cli.options import read_settings, settings_options
+from streamer.domain.errors import StoreError
 from streamer.settings.model import Settings
 from streamer.store.migrate import MigrationReport
 from streamer.timing.clock import SystemClock
@@ -22,6 +23,8 @@ def migrate(config: Path | None, **flags: object) -> None:
         click.echo(f"applied {name}")
     for line in (*spoken(report), *changes):
         click.echo(line)
+    if report.undone:
+        raise StoreError("; ".join(report.undone))
 
 
 async def _migrate(settings: Settings) -> tuple[MigrationReport, tuple[str, ...]]:

@@ -118,7 +118,8 @@ async def _schema(connection: Connection) -> Schema:
 
 async def _policies(connection: Connection) -> Policies:
     jobs = tuple(Policy(**row) for row in await connection.fetch(query("doctor_policies")))
-    return Policies(jobs, tuple((row[0], row[1]) for row in await connection.fetch(query("doctor_aggregates"))))
+    aggregates = tuple((row[0], row[1]) for row in await connection.fetch(query("doctor_aggregates")))
+    return Policies(jobs, aggregates, await connection.fetchval(query("retention_mark")))
 
 
 async def _plain_storage(connection: Connection) -> Storage:

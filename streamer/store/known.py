@@ -11,11 +11,12 @@ from streamer.domain.series import Series
 from streamer.store.kinds import Kind
 from streamer.store.migrate import pending_migrations
 from streamer.store.pool import Pool
+from streamer.store.rollup_relations import always_whole
 from streamer.store.statements import query
 
 
 async def has_schema(pool: Pool) -> bool:
-    """Whether every migration of this version was applied.
+    """Whether every migration of this version was applied, and the hours and days are built from all that is stored.
 
     Raises:
         StoreUnavailable: the database is away. StoreError: it is newer than this version, or others' files made it.
@@ -24,14 +25,16 @@ async def has_schema(pool: Pool) -> bool:
         if not await connection.fetchval(query("bookkeeping_exists")):
             return False
         marks = {row["name"]: row["value"] for row in await connection.fetch(query("read_marks"))}
-        return not pending_migrations(Kind(marks["kind"]), await connection.fetch(query("applied_migrations")))
+        pending = pending_migrations(Kind(marks["kind"]), await connection.fetch(query("applied_migrations")))
+        return not pending and await always_whole(connection)
 
 
 async def require_schema(pool: Pool) -> None:
     """Return when the tables are those of this version: what is written otherwise may miss what is built on it.
 
     Raises:
-        StoreUnavailable: the database is away. StoreError: it was not migrated, or not exactly so far.
+        StoreUnavailable: the database is away. StoreError: it was not migrated, or not exactly so far,
+            or not to the end.
     """
     if not await has_schema(pool):
         raise StoreError(f"{pool.where} has not the tables of this version yet: run `streamer migrate`")

@@ -16,7 +16,7 @@ from streamer.store.kinds import Kind, Versions, find_kind, read_versions
 from streamer.store.pool import Connection, Pool
 from streamer.store.pooling import is_pooled
 from streamer.store.roles import OWNER, become_owner, prepare_owner
-from streamer.store.rollup_relations import are_settled, rollup_states, settle_rollups
+from streamer.store.rollup_relations import Settled, are_settled, settle_rollups
 from streamer.store.statements import Migration, migrations, query
 
 _OLDEST_POSTGRESQL = 15
@@ -38,12 +38,16 @@ class MigrationOptions:
 
 @dataclass(frozen=True, slots=True)
 class MigrationReport:
-    """What was found and done; ``notes`` are sentences for the log, ``applied`` the names of the new migrations."""
+    """What was found and done; ``notes`` are sentences for the log, ``applied`` the names of the new migrations.
+
+    ``undone`` are sentences about what others were in the way of; the next migration tries again.
+    """
 
     kind: Kind
     versions: Versions
     applied: tuple[str, ...]
     notes: tuple[str, ...]
+    undone: tuple[str, ...] = ()
 
 
 async def migrate(pool: Pool, options: MigrationOptions) -> MigrationReport:
@@ -87,7 +91,7 @@ async def _migrate(lock: Connection, connection: Connection, options: MigrationO
     facts = {row["name"]: row["value"] for row in await connection.fetch(query("read_marks"))}
     kind = Kind(facts["kind"])
     pending = pending_migrations(kind, await connection.fetch(query("applied_migrations")))
-    is_settled = not pending and are_settled(await rollup_states(connection), options.rollups)
+    is_settled = not pending and await are_settled(connection, kind, options.rollups)
     if not is_settled and facts["owner"] == OWNER:
         await become_owner(connection)
     await connection.fetch(
@@ -95,10 +99,10 @@ async def _migrate(lock: Connection, connection: Connection, options: MigrationO
     )
     for migration in pending:
         await _apply(connection, migration)
-    if not is_settled:
-        notes.extend(await settle_rollups(lock, connection, kind, options.rollups))
+    settled = Settled() if is_settled else await settle_rollups(lock, connection, kind, options.rollups)
     versions = await read_versions(connection)
-    return MigrationReport(kind, versions, tuple(f"{m.number:04}_{m.name}" for m in pending), tuple(notes))
+    applied = tuple(f"{m.number:04}_{m.name}" for m in pending)
+    return MigrationReport(kind, versions, applied, (*notes, *settled.said), tuple(settled.undone))
 
 
 async def _begin(connection: Connection) -> list[str]:
@@ -145,4 +149,9 @@ async def _apply(connection: Connection, migration: Migration) -> None:
         raise StoreError(
             f"migration {migration.number:04}_{migration.name} replaces something that others are built on "
             f"({error.detail}): drop those, migrate, and make them again"
+        ) from None
+    except asyncpg.DuplicateTableError as error:
+        raise StoreError(
+            f"migration {migration.number:04}_{migration.name} cannot be applied: {error.args[0]}, and is not "
+            "streamer's; give that another name, or streamer another database"
         ) from None

@@ -1,10 +1,13 @@
 """Makes, fills and drops the relations of rollups, so that there are those that the settings name. Part of migrating.
 
 A rollup is filled while no refresher works, and counts as whole only then: what interrupts that is taken up by the next
-migration. Until then nobody refreshes it, so that no newer refresh hides what is not filled yet.
+migration. Until then nobody refreshes it, so that no newer refresh hides what is not filled yet. What is in use is not
+waited for: its users would wait too, and so would all refreshers.
 """
 
 from collections.abc import Collection
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 
 import asyncpg
 
@@ -16,11 +19,26 @@ from streamer.store.rollups import refresh_ranges, settled_before
 from streamer.store.statements import query
 
 _ABSENT, _FILLING, _WHOLE, _DROPPING = "absent", "filling", "whole", "dropping"
+_LOCK_PATIENCE_MS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Sentences: ``said`` about what came and went, ``undone`` with the cure about what others were in the way of."""
+
+    said: list[str] = field(default_factory=list)
+    undone: list[str] = field(default_factory=list)
 
 
 async def rollup_states(connection: Connection) -> dict[Rollup, str]:
     """The state of every rollup that this schema knows."""
     return {Rollup(name): state for name, state in await connection.fetch(query("rollup_states"))}
+
+
+async def always_whole(connection: Connection) -> bool:
+    """Whether the rollups that are always there are filled with all that was stored."""
+    states = await rollup_states(connection)
+    return all(states[rollup] == _WHOLE for rollup in ALWAYS)
 
 
 def to_be(states: dict[Rollup, str], wanted: Collection[Rollup] | None) -> frozenset[Rollup]:
@@ -29,54 +47,117 @@ def to_be(states: dict[Rollup, str], wanted: Collection[Rollup] | None) -> froze
     return ALWAYS.union(there if wanted is None else wanted)
 
 
-def are_settled(states: dict[Rollup, str], wanted: Collection[Rollup] | None) -> bool:
-    """Whether exactly those that should be are there and whole."""
+async def are_settled(connection: Connection, kind: Kind, wanted: Collection[Rollup] | None) -> bool:
+    """Whether exactly those that should be are there, whole, and refreshed by TimescaleDB where that is to do it."""
+    states = await rollup_states(connection)
     kept = to_be(states, wanted)
-    return all(state == (_WHOLE if rollup in kept else _ABSENT) for rollup, state in states.items())
+    if any(state != (_WHOLE if rollup in kept else _ABSENT) for rollup, state in states.items()):
+        return False
+    return not await _unrefreshed(connection, kind)
 
 
 async def settle_rollups(
     lock: Connection, worker: Connection, kind: Kind, wanted: Collection[Rollup] | None
-) -> list[str]:
-    """Bring the relations to those that should be; sentences about those that came and went by the settings.
+) -> Settled:
+    """Bring the relations to those that should be, but for what is in use for longer than some seconds.
 
     ``worker`` has no limit on a command, and is whoever is to own the relations. Both are used alone meanwhile.
 
     Raises:
-        StoreError: something of the user's is built on what is to go.
+        StoreError: something of the user's is built on what is to go, or has the name of what is to come.
 
     Cancelling leaves what is done; the next call takes it up.
     """
-    said: list[str] = []
+    settled = Settled()
     async with lock.transaction():
         await lock.execute(query("lock_rollups"))
         states = await rollup_states(worker)
         kept = to_be(states, wanted)
         for rollup, state in states.items():
-            if state == _DROPPING or (rollup not in kept and state != _ABSENT):
-                await _drop(worker, rollup, is_retired=state == _DROPPING)
-                said.append(f"klines_{rollup} was dropped: storage.rollups names it no longer")
+            if rollup not in kept and state != _ABSENT:
+                if await _drop(worker, kind, rollup, is_retired=state == _DROPPING):
+                    settled.said.append(f"klines_{rollup} was dropped: storage.rollups names it no longer")
+                else:
+                    settled.undone.append(await _in_use(worker, rollup))
             if rollup in kept and state in {_ABSENT, _DROPPING}:
-                await worker.execute(query("create_rollup"), rollup.value)
-        unfilled = [rollup for rollup, state in (await rollup_states(worker)).items() if state == _FILLING]
+                await _make(worker, kind, rollup, is_retired=state == _DROPPING)
+        unfilled = [
+            rollup for rollup, state in (await rollup_states(worker)).items() if rollup in kept and state == _FILLING
+        ]
         for rollup in unfilled:
             await _fill(worker, kind, rollup)
             if rollup not in ALWAYS:
-                said.append(f"klines_{rollup} was built from all that is stored")
+                settled.said.append(f"klines_{rollup} was built from all that is stored")
+        for rollup in await _unrefreshed(worker, kind):
+            if rollup in kept:
+                settled.said.append(f"klines_{rollup} is refreshed by TimescaleDB again: its policy was not there")
+                unfilled.append(rollup)
         for rollup in unfilled:  # a policy starts its job at once, which would be in the way of the fillings
             await worker.execute(query("finish_rollup"), rollup.value)
-    return said
+    return settled
 
 
-async def _drop(worker: Connection, rollup: Rollup, *, is_retired: bool) -> None:
+async def _unrefreshed(connection: Connection, kind: Kind) -> list[Rollup]:
+    """The rollups that are whole, and that TimescaleDB does not refresh."""
+    if kind != Kind.TIMESCALEDB:
+        return []
+    return [Rollup(name) for (name,) in await connection.fetch(query("unrefreshed_rollups"))]
+
+
+async def _drop(worker: Connection, kind: Kind, rollup: Rollup, *, is_retired: bool) -> bool:
+    """Drop it; false where somebody uses it: then it is as it was, or at the worst shown no longer."""
+    built = ", ".join(row["described"] for row in await worker.fetch(query("rollup_dependents"), rollup.value))
+    if built:
+        raise _built_on(rollup, built)
+    try:
+        async with nullcontext() if kind == Kind.TIMESCALEDB else worker.transaction():
+            if not is_retired:
+                await _impatiently(worker, "retire_rollup", rollup)
+            await _impatiently(worker, "drop_rollup", rollup)
+    except asyncpg.DependentObjectsStillExistError as error:
+        raise _built_on(rollup, error.detail) from None
+    except asyncpg.LockNotAvailableError:
+        return False
+    return True
+
+
+async def _impatiently(worker: Connection, name: str, rollup: Rollup) -> None:
+    async with worker.transaction():
+        await worker.execute(query("limit_locks"), str(_LOCK_PATIENCE_MS))
+        await worker.execute(query(name), rollup.value)
+
+
+def _built_on(rollup: Rollup, what: str | None) -> StoreError:
+    return StoreError(
+        f"klines_{rollup} cannot be dropped because others are built on it ({what}): drop those, "
+        "or name it in storage.rollups again"
+    )
+
+
+async def _in_use(worker: Connection, rollup: Rollup) -> str:
+    found = await worker.fetch(query("rollup_users"), rollup.value, _LOCK_PATIENCE_MS)
+    pids = ", ".join(str(row["pid"]) for row in found)
+    return (
+        f"klines_{rollup} was not dropped because others use it{f' (process {pids})' if pids else ''}: "
+        "end their transactions, then run `streamer migrate`"
+    )
+
+
+async def _make(worker: Connection, kind: Kind, rollup: Rollup, *, is_retired: bool) -> None:
+    """Make its relations, or show again what was not dropped to the end; to be filled afterwards."""
     try:
         if not is_retired:
-            await worker.execute(query("retire_rollup"), rollup.value)
-        await worker.execute(query("drop_rollup"), rollup.value)
-    except asyncpg.DependentObjectsStillExistError as error:
+            await worker.execute(query("create_rollup"), rollup.value)
+            return
+        if kind == Kind.TIMESCALEDB:
+            await worker.execute(query("await_removed_jobs"))  # one would be in the way of the filling
+        async with worker.transaction():
+            await worker.execute(query("show_rollup"), rollup.value)
+            await worker.execute(query("refill_rollup"), rollup.value)
+    except asyncpg.DuplicateTableError as error:
         raise StoreError(
-            f"klines_{rollup} cannot be dropped ({error.detail}): drop what is built on it, "
-            "or name it in storage.rollups again"
+            f"klines_{rollup} cannot be made: {error.args[0]}, and is not streamer's; give that another name or drop "
+            f"it, or take {rollup} out of storage.rollups"
         ) from None
 
 
@@ -89,6 +170,8 @@ async def _fill(worker: Connection, kind: Kind, rollup: Rollup) -> None:
     [(_, server_time)] = await worker.fetch(query("rollup_state"))
     end = settled_before(server_time)
     oldest = rollup.floor(await worker.fetchval(query("oldest_chunk")) or end)
-    await worker.execute(query("refresh_rollup"), rollup.value, None, min(oldest, rollup.floor(end)))  # kept bars alone
+    # Before the oldest chunk there are kept bars alone: not to be built anew from candles that were dropped.
+    if rollup.duration > Rollup.H1.duration or await worker.fetchval(query("refreshable_from"), server_time) is None:
+        await worker.execute(query("refresh_rollup"), rollup.value, None, min(oldest, rollup.floor(end)))
     for since, until in refresh_ranges([(oldest, end - Rollup.H1.duration)], rollup, end):
         await worker.execute(query("refresh_rollup"), rollup.value, since, until)

@@ -67,17 +67,22 @@ async def _settle_chunks(connection: Connection, options: MigrationOptions) -> l
 async def _settle_policies(connection: Connection, options: MigrationOptions) -> None:
     """The policy that drops chunks, and where those that refresh begin: a chunk later than the first one kept."""
     drop_after = (await _policies(connection))["drop_after"]
-    wanted, bound = None, None
+    wanted, bound = _drop_after(options.retention), None
     if options.retention is not None:
-        wanted = options.retention + _ROUNDED_DOWN + DROPPED_LATER
         bound = options.retention - max(options.chunk_interval, _ROUNDED_DOWN)
     if drop_after is not None and drop_after != wanted:
         await connection.execute(query("drop_retention_policy"))
-    if drop_after is not None and (wanted is None or wanted > drop_after):
-        await connection.execute(query("mark_dropped"), drop_after)
+    settled_before = _drop_after(await connection.fetchval(query("retention_mark")))  # whoever took the policy away
+    dropped = [span for span in (drop_after, settled_before) if span is not None]
+    if dropped and (wanted is None or wanted > min(dropped)):
+        await connection.execute(query("mark_dropped"), min(dropped))
     await connection.execute(query("bound_refreshes"), bound)
     if wanted is not None and drop_after != wanted:
         await connection.execute(query("add_retention_policy"), wanted)
+
+
+def _drop_after(retention: timedelta | None) -> timedelta | None:
+    return None if retention is None else retention + _ROUNDED_DOWN + DROPPED_LATER
 
 
 async def _settle_mark(connection: Connection, retention: timedelta | None) -> list[str]:

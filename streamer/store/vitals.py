@@ -67,10 +67,11 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """The jobs, and the aggregates by both of their names."""
+    """The jobs, the aggregates by both of their names, and how long candles are to be kept; None: for ever."""
 
     jobs: tuple[Policy, ...]
     aggregates: tuple[tuple[str, str], ...]
+    retention: timedelta | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

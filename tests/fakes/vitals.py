@@ -75,7 +75,7 @@ def policies(*more: Policy) -> Policies:
     """What the migrations make, and ``more``."""
     refresh = "policy_refresh_continuous_aggregate"
     jobs = (policy(), policy(refresh, "klines_1h_by_base"), policy(refresh, "klines_1d_by_base"), *more)
-    return Policies(jobs, (("klines_1d_by_base", "_materialized_3"), ("klines_1h_by_base", "_materialized_2")))
+    return Policies(jobs, (("klines_1d_by_base", "_materialized_3"), ("klines_1h_by_base", "_materialized_2")), None)
 
 
 def relation(name: str, owner: str = "streamer_owner", **changed: Any) -> Relation:

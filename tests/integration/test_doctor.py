@@ -17,12 +17,13 @@ from streamer.store.embedded import start_embedded
 from streamer.store.examine import examine
 from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Connection, Pool, PoolOptions
+from streamer.store.storage import settle_storage
 from streamer.store.vitals import Unread, Vitals
 from streamer.timing.clock import SystemClock
 from tests.fakes.pooler import transaction_pooler
 from tests.integration.roles import PASSWORD, as_role, set_passwords
 from tests.integration.servers import TestDatabase, data_folder
-from tests.integration.store_samples import HOUR, OpenStore, delivery, open_store
+from tests.integration.store_samples import DAY, HOUR, OpenStore, delivery, open_store
 
 TIMESCALE_HOME = Path(os.environ.get("STREAMER_TEST_TIMESCALE_HOME", "/opt/streamer/timescaledb"))
 FOLLOW = """
@@ -191,6 +192,26 @@ async def test_policies_that_were_taken_away_or_switched_off_are_found(timescale
         found = await findings_of(as_role(timescale_database, "streamer_read"))
     ill = {name for name, verdict in unhealthy(found).items() if verdict is Verdict.FAIL}
     assert ill == {f"refreshing {view}", "compressing klines"}
+
+
+async def test_migrating_cures_policies_that_were_taken_away(timescale_database: TestDatabase) -> None:
+    """As the doctor says: of refreshes, of compression and of a retention."""
+    options = MigrationOptions(retention=30 * DAY)
+    async with open_store(timescale_database) as store:
+        await settle_storage(store.pool, options, SystemClock())
+        await set_passwords(store.connection)
+        await store.connection.execute(
+            """select remove_compression_policy('klines'), remove_retention_policy('klines');
+               select remove_continuous_aggregate_policy('klines_1h_by_base')"""
+        )
+        found = await findings_of(as_role(timescale_database, "streamer_read"))
+        ill = {name for name, one in found.items() if one.cure == "streamer migrate"}
+        assert ill == {"refreshing klines_1h_by_base", "compressing klines", "dropping old chunks of klines"}
+        await migrate(store.pool, options)
+        await settle_storage(store.pool, options, SystemClock())
+        found = await findings_of(as_role(timescale_database, "streamer_read"))
+    assert not [name for name, one in found.items() if one.cure == "streamer migrate"]
+    assert ill <= found.keys()
 
 
 async def test_a_restore_that_was_not_finished_is_found(timescale_database: TestDatabase) -> None:

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from streamer.domain.errors import StoreError, StoreMisconfigured, StoreUnavailable
+from streamer.domain.rollup import Rollup
 from streamer.store.kinds import Kind
 from streamer.store.known import has_schema, require_schema
 from streamer.store.marks import Mark, read_marks, set_mark
@@ -158,6 +159,26 @@ async def test_the_schema_is_there_when_all_of_it_is(
         await connection.execute("insert into schema_migrations values (9000, 'from_the_future', 'x')")
         with pytest.raises(StoreError, match="newer than this program"):
             await require_schema(pool)
+    finally:
+        await pool.close()
+
+
+@pytest.mark.parametrize(("rollup", "is_there"), [("1h", False), ("1d", False), ("4h", True)])
+async def test_the_schema_is_not_there_while_hours_or_days_are_not_whole(
+    database: TestDatabase, connection: "asyncpg.Connection[asyncpg.Record]", rollup: str, *, is_there: bool
+) -> None:
+    """As after a migration that was killed while it filled them: nobody may write or read before it went on."""
+    pool = Pool(PoolOptions(url=database.url))
+    options = MigrationOptions(rollups=[Rollup.H4])
+    try:
+        await migrate(pool, options)
+        await connection.execute("update rollups set state = 'filling' where name = $1", rollup)
+        assert await has_schema(pool) == is_there
+        if not is_there:
+            with pytest.raises(StoreError, match="run `streamer migrate`"):
+                await require_schema(pool)
+        await migrate(pool, options)
+        await require_schema(pool)
     finally:
         await pool.close()
 

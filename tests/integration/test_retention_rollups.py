@@ -87,6 +87,19 @@ async def test_what_is_added_later_is_built_from_what_is_left(database: TestData
                 assert first == rollup.floor(OLDEST)
 
 
+async def test_a_length_that_was_not_dropped_to_the_end_keeps_its_bars(database: TestDatabase) -> None:
+    """Named again, it is not built anew from candles that are gone."""
+    async with open_store(database, rollups=list(Rollup)) as store:
+        await fill(store)
+        await settle(store)
+        before = await all_bars(store)
+        await drop_expired(store)
+        for rollup in (Rollup.M5, Rollup.H4, Rollup.W1):
+            await store.look(f"call retire_rollup('{rollup}')")
+        await migrate(store.pool, MigrationOptions(rollups=list(Rollup)))
+        assert await all_bars(store) == before
+
+
 async def all_hours_and_days(store: OpenStore) -> list[tuple[Any, ...]]:
     """The bars that are always there."""
     return await bars(store) + await bars(store, "klines_1d")

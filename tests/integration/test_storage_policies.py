@@ -11,7 +11,7 @@ import pytest
 
 from streamer.domain.errors import StoreError
 from streamer.domain.interval import Interval
-from streamer.store.migrate import MigrationOptions
+from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
 from streamer.store.retention import read_kept_from
 from streamer.store.rollups import catch_up
@@ -155,6 +155,71 @@ async def test_a_policy_taken_away_by_hand_is_put_back(store: OpenStore) -> None
     assert await settle(store, 20 * DAY) == ("chunks become columnar after 3d",)
     found = await policies(store)
     assert (found["policy_compression klines"], found["policy_retention klines"]) == (3 * DAY, 23 * DAY)
+
+
+async def take_away_refreshes(store: OpenStore) -> None:
+    """As somebody does by hand, for every aggregate."""
+    await store.look(
+        """select remove_continuous_aggregate_policy(view_name::text::regclass)
+           from timescaledb_information.continuous_aggregates"""
+    )
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_a_refresh_taken_away_by_hand_is_put_back_where_candles_begin(store: OpenStore, *, ended: bool) -> None:
+    """Under a retention, and after one: a refresh before what is left would drop its bars for ever."""
+    before = await bars(store)
+    await settle(store, 10 * DAY)
+    await run_all(store)
+    if ended:
+        await settle(store)
+    await take_away_refreshes(store)
+    said = (await migrate(store.pool, MigrationOptions(**OPTIONS))).notes
+    assert [line.split()[0] for line in said] == ["klines_1h", "klines_1d"]
+    assert (await migrate(store.pool, MigrationOptions(**OPTIONS))).notes == ()
+    await run_all(store)
+    assert await bars(store) == before
+    await settle(store, None if ended else 10 * DAY)
+    await run_all(store)
+    assert await bars(store) == before
+    ends = "select (config ->> 'end_offset')::interval from timescaledb_information.jobs where hypertable_name = $1"
+    assert await store.look(ends, "klines_1h_by_base") == [(timedelta(hours=2),)]
+
+
+async def test_a_refresh_without_a_beginning_is_bounded_where_candles_were_dropped(store: OpenStore) -> None:
+    """Somebody added it by hand so; settling is in time where it has not run yet."""
+    await settle(store, 10 * DAY)
+    await run_all(store)
+    await settle(store)
+    unbounded = """select alter_job(job_id, config => config || '{"start_offset": null}')
+                   from timescaledb_information.jobs where hypertable_name = 'klines_1h_by_base'"""
+    await store.look(unbounded)
+    await settle(store)
+    start = (await policies(store))["policy_refresh_continuous_aggregate klines_1h_by_base"]
+    assert start is not None
+    assert await oldest(store) <= datetime.now(UTC) - start
+
+
+async def test_a_refresh_taken_away_by_hand_reaches_all_where_nothing_was_dropped(store: OpenStore) -> None:
+    """It is then what the migrations made."""
+    before = await policies(store)
+    await take_away_refreshes(store)
+    await migrate(store.pool, MigrationOptions(**OPTIONS))
+    assert await policies(store) == before
+
+
+@pytest.mark.parametrize("then", [None, 20 * DAY])
+async def test_a_retention_whose_policy_is_gone_ends_like_any_other(store: OpenStore, then: timedelta | None) -> None:
+    """What was dropped is remembered, though nobody put the policy back before; no bar is lost."""
+    before = await bars(store)
+    await settle(store, 10 * DAY)
+    await run_all(store)
+    dropped_to = await oldest(store)
+    await store.look("select remove_retention_policy('klines')")
+    await settle(store, then)
+    assert await read_kept_from(store.pool, NOW) == dropped_to
+    await run_all(store)
+    assert await bars(store) == before
 
 
 async def test_who_may_not_change_anything_need_not(timescale_database: TestDatabase) -> None:

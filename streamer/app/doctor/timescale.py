@@ -3,11 +3,15 @@
 from datetime import timedelta
 
 from streamer.app.doctor.finding import Finding, fail, ok, skipped, warn
+from streamer.domain.rollup import Rollup
 from streamer.store.kinds import Kind
 from streamer.store.vitals import Building, Extension, Policies, Policy, Schema, Server, Storage, Unread
 
 _REFRESH, _COMPRESSION = "policy_refresh_continuous_aggregate", "policy_compression"
-_WORDS = {_REFRESH: "refreshing", _COMPRESSION: "compressing", "policy_retention": "dropping old chunks of"}
+_RETENTION = "policy_retention"
+_WORDS = {_REFRESH: "refreshing", _COMPRESSION: "compressing", _RETENTION: "dropping old chunks of"}
+_OURS = frozenset(f"klines_{rollup}_by_base" for rollup in Rollup)
+_MIGRATE = "streamer migrate"
 _COMMUNITY = "timescale"
 _MOST_CHUNKS = 600  # planning takes about a millisecond for each, in queries that may need any of them
 _RUNS_MISSED = 3
@@ -66,22 +70,27 @@ def judge_chunks(storage: Storage | Unread) -> Finding:
 
 
 def judge_policies(policies: Policies | Unread, building: Building | Unread) -> list[Finding]:
-    """Each aggregate is refreshed and klines compressed; what is there runs, and did so lately.
+    """Each aggregate of ours is refreshed, klines compressed and trimmed; what is there runs, and did so lately.
 
-    An aggregate that is not filled yet is to have no policy: a refresh would hide what it lacks.
+    An aggregate that is not filled yet is to have no policy: a refresh would hide what it lacks. A missing one is put
+    back by migrating alone: it must begin where candles are left, for a refresh before that drops bars for ever.
     """
     if isinstance(policies, Unread):
         return [skipped("policies", policies.reason)]
     found = [_judge_policy(policy) for policy in policies.jobs]
-    unfinished = () if isinstance(building, Unread) else {f"klines_{name}_by_base" for name in building.unfinished}
+    unfinished = set() if isinstance(building, Unread) else {f"klines_{name}_by_base" for name in building.unfinished}
     refreshed = {policy.relation for policy in policies.jobs if policy.name == _REFRESH}
     for view, hypertable in policies.aggregates:
-        if view not in unfinished and not {view, hypertable} & refreshed:
-            cure = f"select add_continuous_aggregate_policy('{view}', null, <one bucket>, <one hour>)"
-            found.append(fail(f"refreshing {view}", "the policy is not there", cure))
-    if not any((policy.name, policy.relation) == (_COMPRESSION, "klines") for policy in policies.jobs):
-        cure = "select add_compression_policy('klines', interval '14 days')"
-        found.append(warn("compressing klines", "the policy is not there: all chunks stay rows", cure))
+        if view in _OURS - unfinished and not {view, hypertable} & refreshed:
+            found.append(fail(f"refreshing {view}", "the policy is not there", _MIGRATE))
+    of_klines = {policy.name for policy in policies.jobs if policy.relation == "klines"}
+    if _COMPRESSION not in of_klines:
+        found.append(warn("compressing klines", "the policy is not there: all chunks stay rows", _MIGRATE))
+    if policies.retention is not None and _RETENTION not in of_klines:
+        sentence = (
+            f"the policy is not there: candles are to be kept for {_span(policies.retention)}, and none is dropped"
+        )
+        found.append(warn("dropping old chunks of klines", sentence, _MIGRATE))
     return found
 
 

@@ -92,6 +92,23 @@ def test_policies_that_are_missing_are_missed() -> None:
     assert found["refreshing klines_1h_by_base"] is Verdict.FAIL
     assert found["compressing klines"] is Verdict.WARN
     assert found["refreshing klines_1d_by_base"] is Verdict.OK
+    assert {one.cure for one in judge_policies(left, BUILDING) if one.cure} == {"streamer migrate"}
+
+
+def test_a_retention_without_its_policy_is_a_word() -> None:
+    """Nothing is lost by it, and nothing dropped; where candles are kept for ever there is to be none."""
+    found = judge_policies(replace(policies(), retention=30 * DAY), BUILDING)
+    [ill] = [one for one in found if one.check == "dropping old chunks of klines"]
+    assert (ill.verdict, ill.cure) == (Verdict.WARN, "streamer migrate")
+    assert "30 days" in ill.sentence
+    kept = judge_policies(replace(policies(policy("policy_retention")), retention=30 * DAY), BUILDING)
+    assert {one.verdict for one in kept} == {Verdict.OK}
+
+
+def test_an_aggregate_of_the_users_is_their_own_matter() -> None:
+    """Whether it is refreshed they decide."""
+    theirs = replace(policies(), aggregates=(*policies().aggregates, ("mine", "_materialized_9")))
+    assert {one.verdict for one in judge_policies(theirs, BUILDING)} == {Verdict.OK}
 
 
 def test_an_aggregate_that_is_not_filled_is_to_have_no_policy() -> None:
