@@ -80,7 +80,7 @@ def judge_policies(policies: Policies | Unread, building: Building | Unread) -> 
             cure = f"select add_continuous_aggregate_policy('{view}', null, <one bucket>, <one hour>)"
             found.append(fail(f"refreshing {view}", "the policy is not there", cure))
     if not any((policy.name, policy.relation) == (_COMPRESSION, "klines") for policy in policies.jobs):
-        cure = "select add_compression_policy('klines', interval '14 days')"
+        cure = "streamer migrate, which makes it as storage.compress_after says"
         found.append(warn("compressing klines", "the policy is not there: all chunks stay rows", cure))
     return found
 
