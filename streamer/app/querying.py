@@ -156,5 +156,7 @@ async def _filled(reader: BulkReader, cursor: Cursor, request: QueryRequest) -> 
             flats.doubt(await reader.stored_within(source, flats.holes(columns)))
         for piece in flats.page(columns):
             yield piece
+    if source != series:
+        flats.doubt(await reader.stored_within(source, flats.last_hole()))
     for piece in flats.rest():
         yield piece

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from streamer.app.repairing import Plan, list_gaps, plan_repair, repair_gaps
-from streamer.cli.options import read_settings, settings_options
+from streamer.cli.options import MOST_ROWS, read_settings, settings_options
 from streamer.cli.output import show_json, show_table
 from streamer.cli.progress import showing
 from streamer.cli.ranges import range_options, read_range
@@ -44,7 +44,7 @@ def gaps() -> None:
 @click.option(
     "--status", type=click.Choice([*(one.value for one in GapStatus), _ANY]), default="open", show_default=True
 )
-@click.option("--rows", type=click.IntRange(min=1), default=1_000, show_default=True, help="Most gaps to show.")
+@click.option("--rows", type=click.IntRange(1, MOST_ROWS), default=1_000, show_default=True, help="Most gaps to show.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON array of objects.")
 def list_(config: Path | None, status: str, rows: int, *, as_json: bool, **options: Any) -> None:
     """List the gaps: runs of candles that asking did not bring. Times narrow it to gaps that reach into them."""

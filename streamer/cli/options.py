@@ -11,6 +11,8 @@ from streamer.settings.model import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+MOST_ROWS = 1_000_000_000  # that are shown at once: above what memory takes, below what the protocol counts to
+
 _CONFIG = click.option(
     "--config", type=click.Path(path_type=Path), help="Settings file [default: streamer.yaml if there]."
 )

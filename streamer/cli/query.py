@@ -17,6 +17,7 @@ from streamer.domain.rollup import Length, Rollup
 from streamer.settings.model import ADAPTERS, Settings
 
 _TABLE_ROWS = 1_000
+_MOST = 1_000_000_000_000  # candles: more than there are, fewer than the database counts to
 _FILLED = "filled"
 _LENGTHS: Mapping[str, Length] = {one.value: one for one in (*Interval, Rollup.W1)}  # the other rollups are intervals
 
@@ -28,10 +29,12 @@ _LENGTHS: Mapping[str, Length] = {one.value: one for one in (*Interval, Rollup.W
 @click.option("--symbols", "more", multiple=True, help="Names or patterns, separated by commas; repeatable.")
 @click.option("--exchange", type=click.Choice(sorted(ADAPTERS)), multiple=True, help="Only this exchange; repeatable.")
 @click.option("--interval", type=click.Choice(list(_LENGTHS)), default="1m", show_default=True)
-@click.option("--latest", type=click.IntRange(1), help="The newest so many of each series, before --until if given.")
+@click.option(
+    "--latest", type=click.IntRange(1, _MOST), help="The newest so many of each series, before --until if given."
+)
 @click.option("--columns", help=f"Which, separated by commas; of {', '.join(COLUMNS)}.")
 @click.option("--fill", is_flag=True, help="Flat candles where an exchange is known to have none; marked in `filled`.")
-@click.option("--limit", type=click.IntRange(1), help="Most rows [default: 1000 for a table, else all].")
+@click.option("--limit", type=click.IntRange(1, _MOST), help="Most rows [default: 1000 for a table, else all].")
 @click.option(
     "--format", "named", type=click.Choice([one.value for one in Format]), help="[default: table, or the file's]"
 )

@@ -62,10 +62,17 @@ class Flats:
         self._before = {name: values[-1] for name, values in candle.items()}
 
     def holes(self, candles: Columns) -> list[Span]:
-        """Where flat candles would stand before, between and after those of the page that comes next."""
+        """Where flat candles would stand before and between those of the page that comes next."""
         times = [*([] if self._before is None else [self._before["open_time"]]), *candles["open_time"]]
-        runs = [self._hole(one, other) for one, other in pairwise((*times, self._until)) if other > one + self._step]
+        runs = [self._hole(one, other) for one, other in pairwise(times) if other > one + self._step]
         return [(first, end) for first, end in runs if first < end]
+
+    def last_hole(self) -> list[Span]:
+        """Where flat candles would stand after the last page; at most one span."""
+        if self._before is None:
+            return []
+        first, end = self._hole(self._before["open_time"], self._until)
+        return [(first, end)] if first < end else []
 
     def doubt(self, spans: Iterable[Span]) -> None:
         """Take these spans for unknown: nothing flat stands there."""

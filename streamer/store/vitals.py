@@ -76,8 +76,9 @@ class Policies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    """The size of klines. ``active_bytes`` is what writes go through: the newest chunk, or on a plain table the index.
+    """The size of klines. ``active_bytes`` is what is written now: the newest chunk, or on a plain table the index.
 
+    ``active_index_bytes`` are the indexes in it, which every write goes through.
     ``candles`` is the planner's estimate, None before the first analysis; ``lockable`` what one statement over all of
     klines locks.
     """
@@ -85,6 +86,7 @@ class Storage:
     bytes: int
     candles: int | None
     active_bytes: int | None
+    active_index_bytes: int | None
     chunk_interval: timedelta | None
     chunks: int
     lockable: int

@@ -12,7 +12,9 @@ from streamer import __version__
 from streamer.settings.load import load_settings
 from tests.end_to_end.process import clean_environment, command, left_in, service, until
 from tests.end_to_end.world import simulating, write_settings
+from tests.integration.page import blocks
 from tests.integration.servers import TestDatabase, data_folder
+from tests.paths import ROOT
 
 VERBS = ("run", "demo", "simulate", "migrate", "symbols", "query", "sql", "doctor", "version")
 SYMBOLS = {"binance": ["BTC-USDT"], "bybit": ["BTC-USDT"], "okx": ["BTC-USDT"]}
@@ -125,6 +127,30 @@ async def test_one_statement_is_answered(plain_database: TestDatabase, tmp_path:
     assert [line.strip() for line in read.output.splitlines()] == ["seven", "7"]
 
 
+async def test_a_statement_may_begin_with_a_comment(plain_database: TestDatabase, tmp_path: Path) -> None:
+    """As every example does, with options on either side; the page's command works as printed."""
+    address = {"DATABASE_URL": plain_database.url}
+    assert (await command("migrate", folder=tmp_path, environment=address)).code == 0
+    [printed] = blocks("SQL", "sh", "query.md")
+    program = tmp_path / "streamer"
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -m streamer \"$@\"\n")
+    program.chmod(0o755)
+    environment = clean_environment(address)
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-e", "-c", printed, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env=environment | {"PATH": f"{tmp_path}:{environment['PATH']}"},
+    )  # fmt: skip
+    output, errors = await process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+    assert output.split()[:3] == [b"exchange", b"symbol", b"interval"]
+    for arguments in (("-- seven\nselect 7 as x", "--json"), ("--rows", "1", "--json", "--seven\nselect 7 as x")):
+        ended = await command("sql", *arguments, folder=tmp_path, environment=address)
+        assert (ended.code, json.loads(ended.output)) == (0, [{"x": 7}]), ended
+    for wrong in ("--rowz", "--rowz=5"):
+        ended = await command("sql", wrong, "select 1", folder=tmp_path, environment=address)
+        assert (ended.code, "No such option" in ended.errors) == (2, True), ended
+
+
 async def test_a_statement_only_reads(plain_database: TestDatabase, tmp_path: Path) -> None:
     """Writing, several statements and nonsense end with 1 and one sentence; nothing is changed."""
     address = {"DATABASE_URL": plain_database.url}
@@ -179,7 +205,7 @@ async def test_a_statement_that_is_no_text_is_told(plain_database: TestDatabase,
         assert errors == b"streamer: the statement is not valid UTF-8\n"
 
 
-@pytest.mark.parametrize("rows", ["0", "-1", "x"])
+@pytest.mark.parametrize("rows", ["0", "-1", "x", "9999999999"])
 async def test_a_wrong_number_of_rows_is_refused(tmp_path: Path, rows: str) -> None:
     """Before anything is opened."""
     ended = await command("sql", "--rows", rows, "select 1", folder=tmp_path)

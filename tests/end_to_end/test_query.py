@@ -159,6 +159,21 @@ async def test_each_format_holds_the_same(ask: Asking) -> None:
         assert (await ask("BTC-USDT", "--since", since)).sentence == "no candles in this range"
 
 
+async def test_ranges_at_the_end_of_time_are_empty(ask: Asking) -> None:
+    """No calendar goes on behind it, where the next candle would open."""
+    for arguments in (
+        ("--since", "9999-12-31T23:59:59.5"),
+        ("--since", "9999-12-31T23:59:59.5", "--fill"),
+        ("--since", "9999-12-31T12:00:00", "--interval", "1h"),
+        ("--since", "9999-12-31T12:00:00", "--interval", "1d", "--fill"),
+        ("--since", "9999-12-30", "--until", "9999-12-31T23:59:59.999999", "--interval", "1d", "--fill"),
+    ):
+        ended = await ask("BTC-USDT", *arguments)
+        assert (ended.code, ended.sentence) == (0, "no candles in this range"), arguments
+    until = await ask.objects("BTC-USDT", "--until", "9999-12-31T23:59:59.999999", "--fill", "--interval", "1h")
+    assert len(until) == 2
+
+
 async def test_parquet_and_arrow_hold_the_same(ask: Asking) -> None:
     """As files, where pyarrow is installed."""
     pyarrow, parquet, asking = _with_arrow(ask)
@@ -209,6 +224,14 @@ async def test_a_mistake_is_told_in_a_sentence(ask: Asking, arguments: list[str]
     assert (ended.code, ended.output) == (2, "")
     assert said in ended.sentence
     assert left_in(ask.folder) == []
+
+
+@pytest.mark.parametrize("number", ["0", "9223372036854775808", "99999999999999999999"])
+async def test_a_wrong_number_is_refused(ask: Asking, number: str) -> None:
+    """Before anything is asked, also one that the database could not count to."""
+    ended = await ask("BTC-USDT", "--latest", number)
+    assert (ended.code, ended.output) == (2, "")
+    assert f"Invalid value for '--latest': {number} is not in the range" in ended.errors
 
 
 async def test_a_full_disk_is_told_in_a_sentence(ask: Asking) -> None:

@@ -43,7 +43,8 @@ SERVER = Server(
 )
 EXTENSION = Extension("2.29.2", "2.29.2", "timescale")
 STORAGE = Storage(
-    bytes=10 * GIB, candles=100_000_000, active_bytes=GIB // 2, chunk_interval=7 * DAY, chunks=250, lockable=1_000
+    bytes=10 * GIB, candles=100_000_000, active_bytes=GIB // 2, active_index_bytes=GIB // 6, chunk_interval=7 * DAY,
+    chunks=250, lockable=1_000,
 )  # fmt: skip
 BOOKS = Books(followed={"1m": 100}, open_gaps={})
 BUILDING = Building(waiting=0, oldest=None, unfinished=())

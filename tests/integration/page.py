@@ -1,4 +1,4 @@
-"""The commands of docs/operating.md, taken from the page itself, and the programs of PostgreSQL that run them."""
+"""The commands of a page of docs/, taken from the page itself, and the programs of PostgreSQL that run them."""
 
 import asyncio
 import os
@@ -11,13 +11,12 @@ from streamer.domain.errors import ConfigurationError
 from streamer.store.embedded import find_installation
 from tests.paths import ROOT
 
-_PAGE = ROOT / "docs" / "operating.md"
 _PATIENCE_S = 60.0
 
 
-def blocks(heading: str, language: str) -> list[str]:
+def blocks(heading: str, language: str, page: str = "operating.md") -> list[str]:
     """The blocks of ``language`` under ``heading``, up to the next heading of any depth."""
-    sections = re.split(r"^#+ ", _PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    sections = re.split(r"^#+ ", (ROOT / "docs" / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
     [under] = [part for part in sections if part.partition("\n")[0] == heading]
     return re.findall(rf"^```{language}\n(.*?)^```", under, flags=re.MULTILINE | re.DOTALL)
 

@@ -1,6 +1,6 @@
 """Every example in sql/examples answers right, on every kind of database, with the rights of a reader."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
@@ -19,6 +19,8 @@ from streamer.store.statements import sql_folder
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import DAY, HOUR, MINUTE, OpenStore, open_store
 
+FIVES = Series("okx", "FIVES-USDT", Interval.M5)  # lacks two candles of the day before yesterday
+HOURS = Series("okx", "HOURS-USDT", Interval.H1)  # lacks none
 EXCHANGES = ("binance", "bybit", "okx")
 ABSENT, OPEN, UNKNOWN = range(100, 103), range(50, 51), range(40, 42)  # minutes ago
 MINUTES = 26 * 60
@@ -87,6 +89,13 @@ async def world(database: TestDatabase) -> AsyncIterator[World]:
             [
                 Delivery(make_candle(old, to_ms(yesterday + minute * MINUTE), (1, 1, 1, 1), 1.0), Source.REST, now)
                 for minute in range(10)
+            ]
+        )
+        await store.writer.write(
+            [
+                Delivery(make_candle(series, to_ms(time), (1, 1, 1, 1), 1.0), Source.REST, now)
+                for series, days in ((FIVES, (2, 3)), (HOURS, (2,)))
+                for time in _times(Interval.D1.floor(now), series.interval, days)
             ]
         )
         ledger = DatabaseLedger(store.pool)
@@ -230,10 +239,11 @@ async def test_missing_minutes(world: World) -> None:
 
 
 async def test_incomplete_days(world: World) -> None:
-    """Not of the running day."""
+    """By the candles that a day is built from, and not of the running day."""
     rows = await world.ask("incomplete_days")
-    [old] = [row for row in rows if row["symbol"] == "OLD-USDT"]
-    assert old["minutes_missing"] == 1_430
+    others = [tuple(row.values())[1:] for row in rows if row["symbol"] != "BTC-USDT"]
+    day = Interval.D1.floor(world.now) - 2 * DAY
+    assert others == [("FIVES-USDT", day, 5, 10), ("OLD-USDT", day, 1, 1_430)]
     assert {row["day"] for row in rows if row["day"] >= Interval.D1.floor(world.now)} == set()
 
 
@@ -244,6 +254,15 @@ async def test_revisions(world: World) -> None:
     await world.store.writer.write([Delivery(after, Source.REST, world.now + timedelta(seconds=1))])
     [row] = await world.ask("revisions")
     assert (row["open_time"], row["old_close"], row["new_close"]) == (before.open_time, before.close, after.close)
+
+
+def _times(today: datetime, interval: Interval, days: Iterable[int]) -> list[datetime]:
+    """Open times of whole days, so many days ago; of the one before yesterday 5m lacks two."""
+    starts = [today - ago * DAY for ago in days]
+    times = [start + number * interval.duration for start in starts for number in range(DAY // interval.duration)]
+    return [
+        one for one in times if interval is not Interval.M5 or one not in {today - 2 * DAY, today - DAY - 5 * MINUTE}
+    ]
 
 
 def _average(candles: list[Candle]) -> float:

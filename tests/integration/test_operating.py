@@ -11,9 +11,12 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from streamer.app.database import database_of
 from streamer.app.doctor.examination import examination
 from streamer.app.doctor.finding import Verdict
+from streamer.app.listing import quiet_recorder
 from streamer.domain.candle import Source
+from streamer.settings.load import load_settings
 from streamer.settings.model import Settings
 from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
@@ -137,31 +140,44 @@ async def test_a_database_moves_to_the_other_kind(
         await works_on(new)
 
 
-async def test_chunks_are_resized_as_streamer(timescale_database: TestDatabase) -> None:
-    """New chunks have the new length, old ones keep theirs, and every candle stays."""
+async def settle_as_said(database: TestDatabase, folder: Path) -> tuple[str, ...]:
+    """Migrate as ``streamer`` with the settings that the page shows; what changed."""
+    [said] = blocks("Chunks", "yaml")
+    (folder / "streamer.yaml").write_text(said)
+    settings = load_settings(folder / "streamer.yaml", {"database_url": as_role(database, "streamer")})
+    async with database_of(settings, SystemClock(), quiet_recorder()) as opened:
+        await opened.open_beside(create=False)
+        await opened.migrate()
+        return await opened.settle_storage()
+
+
+async def test_chunks_are_resized_as_streamer(timescale_database: TestDatabase, tmp_path: Path) -> None:
+    """New chunks have the new length, old ones keep theirs, and every candle stays; what is set by hand is put back."""
     chunks = """select extract(day from range_end - range_start)::int from timescaledb_information.chunks
                 where hypertable_name = 'klines' order by range_start"""
     async with open_store(timescale_database) as store:
         await set_passwords(store.connection)
         await store.writer.write([delivery("A", START)])
-        worker = await asyncpg.connect(as_role(timescale_database, "streamer"), timeout=10)
-        try:
-            for statements in blocks("Chunks", "sql"):
-                await worker.execute(statements)
-        finally:
-            await worker.close()
+        assert len(await settle_as_said(timescale_database, tmp_path)) == 2
+        assert await settle_as_said(timescale_database, tmp_path) == ()
+        await store.connection.execute("select set_chunk_time_interval('klines', interval '9 days')")
+        assert await settle_as_said(timescale_database, tmp_path) == ("chunks made from now on are 1d long",)
         await store.writer.write([delivery("A", START + 30 * DAY)])
         assert await store.look(chunks) == [(7,), (1,)]
         assert await store.look("select count(*) from klines") == [(2,)]
         assert await failures(as_role(timescale_database, "streamer")) == []
 
 
-async def test_short_chunks_are_joined_as_they_are_compressed(timescale_database: TestDatabase) -> None:
+async def test_short_chunks_are_joined_as_they_are_compressed(timescale_database: TestDatabase, tmp_path: Path) -> None:
     """Four weeks of days become one chunk, in which a candle can still be revised and its hour and day follow."""
+    [join] = blocks("Chunks", "sql")
     async with open_store(timescale_database) as store:
+        await set_passwords(store.connection)
+        await settle_as_said(timescale_database, tmp_path)
+        await store.connection.execute(join)
+        await settle_as_said(timescale_database, tmp_path)
         paused = "select alter_job(job_id, scheduled => false) from timescaledb_information.jobs where job_id >= 1000"
-        for statements in blocks("Chunks", "sql"):  # in one transaction: a new policy starts at once, and is in the way
-            await store.connection.execute(f"{statements.rstrip().removesuffix(';')}; {paused}")
+        await store.connection.execute(paused)  # a policy that runs would be in the way
         await store.write_all([delivery("A", START + day * DAY + hour * HOUR) for day in range(30) for hour in (0, 5)])
         await catch_up(store.rollups, clock=SystemClock())
         before = await store.look("select * from klines order by open_time")

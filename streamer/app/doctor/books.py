@@ -55,7 +55,7 @@ def judge_series(schema: Schema | Unread, storage: Storage | Unread, books: Book
         return warn(check, f"{sentence}, and a plain table is meant for up to about {_MOST_ON_PLAIN}", cure)
     interval = None if isinstance(storage, Unread) else storage.chunk_interval
     if interval is not None and interval > _LONG_CHUNK and count > _MOST_WITH_LONG_CHUNKS:
-        cure = "select set_chunk_time_interval('klines', interval '1 day')"
+        cure = "storage.chunk_interval: 1d, then streamer migrate (docs/operating.md, chunks)"
         return warn(check, f"{sentence}, and chunks are {interval.days} days long", cure)
     return ok(check, sentence)
 

@@ -11,28 +11,40 @@ _DAY = timedelta(days=1)
 _FEW_CANDLES = 10_000  # below it pages and empty chunks are most of the size
 _WARN_DAYS, _FAIL_DAYS = 30.0, 3.0
 _LEAST_FREE = 1 << 30
-_PART_OF_MEMORY = 4  # what is written now should take no more than a fourth of the machine's
+_PART_OF_MEMORY = 4  # the indexes that are written now should take no more than a fourth of the machine's
 
 
 def judge_memory(server: Server, storage: Storage | Unread, memory: int | None) -> Finding:
-    """What writes go through must stay in memory; ``memory`` is the machine's, None where it cannot be known."""
+    """What is written now must stay in memory; ``memory`` is the machine's, None where it cannot be known.
+
+    The indexes in a fourth of it, for every write goes through them; all of it in the cache that the planner assumes.
+    https://www.tigerdata.com/docs/learn/hypertables/sizing-hypertable-chunks (read 2026-11-21).
+    """
     check = "memory"
     if isinstance(storage, Unread):
         return skipped(check, storage.reason)
+    active, index = storage.active_bytes, storage.active_index_bytes
     buffers, cache = server.number("shared_buffers"), server.number("effective_cache_size")
-    if storage.active_bytes is None or buffers is None or cache is None:
+    if active is None or index is None or buffers is None or cache is None:
         return skipped(check, "there is no chunk yet, or the settings are not shown to this role")
     chunked = storage.chunk_interval is not None
-    active = f"the {'newest chunk with its indexes' if chunked else 'index of klines'} takes"
-    unknown = "" if memory is not None else "; the machine's memory cannot be seen from here"
-    room = cache if memory is None else min(cache, memory // _PART_OF_MEMORY)
-    where = "effective_cache_size" if room == cache else "a fourth of the machine's memory"
-    sentence = f"{active} {spelled(storage.active_bytes)}, shared_buffers are {spelled(buffers)}"
-    if storage.active_bytes > room:
+    written = f"the index of klines takes {spelled(index)}"
+    if chunked:
+        written = f"the newest chunk takes {spelled(active)}, {spelled(index)} of it indexes"
+    part = None if memory is None else memory // _PART_OF_MEMORY
+    seen = "the machine's memory cannot be seen from here"
+    if part is not None:
+        seen = f"a fourth of the machine's memory is {spelled(part)}"
+    settings = f"shared_buffers are {spelled(buffers)}, effective_cache_size is {spelled(cache)}"
+    sentence = f"{written}; {seen}, {settings}"
+    if part is not None and index > part:
         cure = "a shorter storage.chunk_interval for new chunks (docs/operating.md), or more memory"
-        sentence = f"{sentence}, {where} is {spelled(room)}{unknown}"
         return warn(check, sentence, cure if chunked else "more memory, or TimescaleDB (docs/operating.md)")
-    return ok(check, f"{sentence}, {where} is {spelled(room)}{unknown}")
+    if active > cache:
+        cure = "an effective_cache_size of three fourths of the memory"
+        cure = f"{cure}, or a shorter storage.chunk_interval for new chunks (docs/operating.md)" if chunked else cure
+        return warn(check, sentence, cure)
+    return ok(check, sentence)
 
 
 def judge_disk(server: Server, storage: Storage | Unread, books: Books | Unread, free: int | None) -> Finding:

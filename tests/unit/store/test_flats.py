@@ -191,7 +191,7 @@ def test_empty_runs_are_those_of_minute_after_minute(
 def test_holes_are_where_flat_candles_would_stand(
     schedule: tuple[list[list[int]], list[Span], int, int, int | None],
 ) -> None:
-    """Before each page they are told; what is doubted then stays a hole."""
+    """Between candles before each page, and after the last one at the end; what is doubted then stays a hole."""
     pages, empty, since, until, before = schedule
     flats = Flats(CANDLES, Interval.M1, [(us(first), us(end)) for first, end in empty], (us(since), us(until)))
     if before is not None:
@@ -201,7 +201,7 @@ def test_holes_are_where_flat_candles_would_stand(
     for page in pages:
         told |= {open_us for span in flats.holes(candles(page)) for open_us in range(*span, MINUTE_US)}
         pieces += flats.page(candles(page))
-    told |= {open_us for span in flats.holes(candles([])) for open_us in range(*span, MINUTE_US)}
+    told |= {open_us for span in flats.last_hole() for open_us in range(*span, MINUTE_US)}
     pieces += flats.rest()
     rows = [row for piece in pieces for row in zip(piece["open_time"], piece["filled"], strict=True)]
     assert {open_us for open_us, mark in rows if mark} <= told
@@ -210,7 +210,10 @@ def test_holes_are_where_flat_candles_would_stand(
 def test_what_is_doubted_stays_a_hole() -> None:
     """As if it were an open gap."""
     flats = Flats(CANDLES, Interval.M1, [(us(0), us(10))], (us(0), us(10)))
-    assert flats.holes(candles([0, 3])) == [(us(1), us(3)), (us(4), us(10))]
+    assert flats.holes(candles([0, 3])) == [(us(1), us(3))]
     flats.doubt([(us(1), us(2))])
-    pieces = [*flats.page(candles([0, 3])), *flats.rest()]
-    assert [open_us for piece in pieces for open_us in piece["open_time"]] == list(map(us, (0, 3, *range(4, 10))))
+    pieces = [*flats.page(candles([0, 3]))]
+    assert flats.last_hole() == [(us(4), us(10))]
+    flats.doubt([(us(7), us(10))])
+    pieces += flats.rest()
+    assert [open_us for piece in pieces for open_us in piece["open_time"]] == list(map(us, (0, 3, 4, 5, 6)))

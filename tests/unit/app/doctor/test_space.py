@@ -1,5 +1,6 @@
 """Memory and disks."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -8,31 +9,54 @@ from streamer.app.doctor.finding import Verdict, spelled
 from streamer.app.doctor.space import candles_a_day, judge_disk, judge_memory, judge_spool_disk
 from streamer.store.vitals import Unread
 from tests.fakes.vitals import BOOKS, GIB, SERVER, STORAGE, server
+from tests.paths import ROOT
 
 DAILY = 10 * GIB / 100_000_000 * 144_000  # bytes of one candle, times 100 series of 1m
 
 
 @pytest.mark.parametrize(
-    ("active", "memory", "verdict"),
+    ("active", "index", "memory", "verdict"),
     [
-        (4 * GIB, None, Verdict.OK),
-        (4 * GIB + 1, None, Verdict.WARN),
-        (2 * GIB, 8 * GIB, Verdict.OK),
-        (2 * GIB + 1, 8 * GIB, Verdict.WARN),
-        (4 * GIB + 1, 64 * GIB, Verdict.WARN),
+        (4 * GIB, GIB, None, Verdict.OK),
+        (4 * GIB + 1, GIB, None, Verdict.WARN),
+        (4 * GIB, 2 * GIB, 8 * GIB, Verdict.OK),
+        (4 * GIB, 2 * GIB + 1, 8 * GIB, Verdict.WARN),
+        (4 * GIB + 1, GIB, 64 * GIB, Verdict.WARN),
     ],
 )
-def test_what_is_written_now_fits_into_memory(active: int, memory: int | None, verdict: Verdict) -> None:
-    """Into the cache that the planner assumes, and into a fourth of the machine's memory where that is known."""
-    found = judge_memory(SERVER, replace(STORAGE, active_bytes=active), memory)
+def test_what_is_written_now_fits_into_memory(active: int, index: int, memory: int | None, verdict: Verdict) -> None:
+    """All into the cache that the planner assumes, indexes into a fourth of the machine's memory where it is known."""
+    found = judge_memory(SERVER, replace(STORAGE, active_bytes=active, active_index_bytes=index), memory)
     assert found.verdict is verdict
     assert ("cannot be seen" in found.sentence) is (memory is None)
 
 
 def test_the_cure_for_a_large_index_of_a_plain_table_is_no_shorter_chunk() -> None:
     """A plain table has none."""
-    plain = replace(STORAGE, chunk_interval=None, active_bytes=5 * GIB)
-    assert "chunk" not in judge_memory(SERVER, plain, None).cure
+    plain = replace(STORAGE, chunk_interval=None, active_bytes=5 * GIB, active_index_bytes=5 * GIB)
+    for memory in (None, 8 * GIB, 64 * GIB):
+        found = judge_memory(SERVER, plain, memory)
+        assert (found.verdict, "chunk" in found.cure) == (Verdict.WARN, False)
+
+
+def test_the_memory_that_the_page_advises_is_enough() -> None:
+    """docs/scale.md: the chunk that is written, its index and the least memory, for each number of series."""
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    rows = {cells[0]: cells[1:] for cells in map(_cells, page.splitlines()) if len(cells) == 4}
+    written = rows["chunk that is written, of which index"]
+    for sizes, memory_said in zip(written, rows["memory of the server"], strict=True):
+        active, index = (int(float(number) * 1e9) for number in re.findall(r"([\d.]+) GB", sizes))
+        memory = int(re.findall(r"(\d+) GB", memory_said)[0]) * GIB
+        found = judge_memory(
+            server(effective_cache_size=str(memory * 3 // 4)),
+            replace(STORAGE, active_bytes=active, active_index_bytes=index),
+            memory,
+        )
+        assert found.verdict is Verdict.OK, found.sentence
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def test_memory_is_not_judged_without_its_facts() -> None:
