@@ -5,11 +5,13 @@ rollups while it runs; otherwise that is done here, at the end.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from random import Random
+from typing import TypeVar
 
 from streamer.app.backfill_request import Asking, BackfillRequest, require_files, spans_asked
 from streamer.app.checking import Opened, Workplace
@@ -20,7 +22,7 @@ from streamer.app.retaining import refuse_expired
 from streamer.app.service import mark_of
 from streamer.app.signals import Stop
 from streamer.app.standing import Standings
-from streamer.domain.errors import HistoryError
+from streamer.domain.errors import HistoryError, StoreUnavailable
 from streamer.domain.series import Series
 from streamer.history.dividing import Supply
 from streamer.history.landing import Landing
@@ -33,8 +35,14 @@ from streamer.store.contract import Written
 from streamer.store.embedded import has_database
 from streamer.store.instruments import Instruments
 from streamer.store.known import followed_since, has_schema
+from streamer.timing.backoff import Backoff
 from streamer.timing.clock import make_clock, now
+from streamer.timing.retry import keep_trying
 
+T = TypeVar("T")
+
+_ATTEMPTS = 10  # on the database, as for the candles themselves
+_BACKOFF = Backoff(first_s=0.5, cap_s=30.0)
 _WHOLE_SHARE = 1.0  # of what the settings allow: by default half of the limit, and the other half is a service's
 
 
@@ -84,7 +92,7 @@ async def backfill(
     standings = standings or Standings(make_clock(settings.clock_rate))
     async with _workplace(settings, standings, create=not request.dry_run) as place:
         if request.dry_run:
-            async with place.exchanges(names, keep_nothing) as opened:
+            async with place.exchanges(names, keep_nothing, traceless=True) as opened:
                 asked, _ = await _kept_spans(place, settings, request, opened)
                 fillings = await _prepared(place, request, asked.spans, opened, screen)
                 return BackfillReport(
@@ -174,18 +182,35 @@ async def _fetch(fillings: Sequence[Filling], request: BackfillRequest, settled:
 
 async def _conclude(place: Workplace, fillings: Sequence[Filling], stop: Stop) -> None:
     """Write down what is missing still of what is followed; until ``stop``, bring gaps and rollups up to date."""
-    followed = await followed_since(place.pool)
+    followed = await _patiently(place, lambda: followed_since(place.pool))
     for filling in fillings:
-        await filling.list_failures(followed)
+        await _patiently(place, partial(filling.list_failures, followed))
     if stop.asked.is_set():
         return
-    await place.ledger.reconcile(now(place.clock))
+    await _patiently(place, lambda: place.ledger.reconcile(now(place.clock)))
     async with asyncio.TaskGroup() as tasks:
-        refreshing = tasks.create_task(place.refresh_rollups())
+        refreshing = tasks.create_task(_patiently(place, place.refresh_rollups))
         stopping = tasks.create_task(stop.asked.wait())
         await asyncio.wait({refreshing, stopping}, return_when=asyncio.FIRST_COMPLETED)
         refreshing.cancel()
         stopping.cancel()
+
+
+async def _patiently(place: Workplace, operation: Callable[[], Awaitable[T]]) -> T:
+    """What it returns, also where the database is away for a moment: all candles are stored, and to be told of.
+
+    Raises:
+        StoreUnavailable: the database stayed away.
+    """
+    return await keep_trying(
+        lambda _: operation(),
+        retryable=lambda error: isinstance(error, StoreUnavailable),
+        clock=place.clock,
+        backoff=_BACKOFF,
+        random=Random(),  # noqa: S311 - jitter, not secrets
+        before_wait=quiet_recorder().database_unreachable,
+        attempts=_ATTEMPTS,
+    )
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from streamer.app.filling import Screen
 from streamer.app.signals import Stop, listen_for_stop
 from streamer.app.standing import Standings
 from streamer.domain.errors import StreamerError
+from streamer.rest.client import PATIENCE_S
 from streamer.settings.model import Settings
 from streamer.timing.clock import Clock, make_clock
 
@@ -40,7 +41,7 @@ async def backfill_repeatedly(
         StreamerError: of the first round, as :func:`~streamer.app.backfilling.backfill`.
     """
     clock = make_clock(settings.clock_rate)
-    standings = Standings(clock, inf if every is None else every.total_seconds())
+    standings = Standings(clock, patience_of(every))
     with listen_for_stop() as stop:
         try:
             beat_at = clock.monotonic()
@@ -64,6 +65,11 @@ async def backfill_repeatedly(
             if stop.cut_short is None:
                 raise
             return 128 + stop.cut_short
+
+
+def patience_of(every: timedelta | None) -> float:
+    """How many seconds of a ban a round waits for: no longer than its period, where a pause for pace is no ban."""
+    return inf if every is None else max(PATIENCE_S, every.total_seconds())
 
 
 def next_beat_at(last_at: float, now_at: float, every_s: float) -> float:

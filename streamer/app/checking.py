@@ -120,8 +120,12 @@ class Workplace:
         return max((bound for bound in bounds if bound is not None), default=None)
 
     @asynccontextmanager
-    async def exchanges(self, names: Sequence[str], deliver: Deliver) -> AsyncIterator[Opened]:
+    async def exchanges(
+        self, names: Sequence[str], deliver: Deliver, *, traceless: bool = False
+    ) -> AsyncIterator[Opened]:
         """The named exchanges, to be asked within the block; what is fetched goes to ``deliver``.
+
+        A ``traceless`` command leaves nothing of its leases in the database, save a ban that it met.
 
         Raises:
             ConfigurationError: invented and real candles would be mixed.
@@ -141,7 +145,7 @@ class Workplace:
 
         async with (
             make_session([*bases, *filter(None, map(self._settings.archive_base, names))]) as session,
-            self._leased() as self._leasing,
+            self._leased(traceless=traceless) as self._leasing,
         ):
             async with asyncio.TaskGroup() as tasks:
                 opening = {name: tasks.create_task(open_one(name)) for name in names}
@@ -206,11 +210,11 @@ class Workplace:
             poll=poll,
         )
 
-    def _leased(self) -> AbstractAsyncContextManager[Leasing | None]:
+    def _leased(self, *, traceless: bool) -> AbstractAsyncContextManager[Leasing | None]:
         """The part in a shared budget; without a store there is nowhere to share it, and few requests are made."""
         if not self.has_store:
             return nullcontext()
-        return leased(self._settings, self.pool, self.clock, self._recorder)
+        return leased(self._settings, self.pool, self.clock, self._recorder, traceless=traceless)
 
     def _files(
         self, name: str, session: HttpSession, server_time: ServerTime, deliver: Deliver

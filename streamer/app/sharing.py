@@ -27,13 +27,16 @@ async def keep_leases(leasing: Leasing | None, database: Database, settings: Set
 
 
 @asynccontextmanager
-async def leased(settings: Settings, pool: Pool, clock: Clock, recorder: Recorder) -> AsyncIterator[Leasing | None]:
-    """The same for a short command with a migrated database, within the block."""
+async def leased(
+    settings: Settings, pool: Pool, clock: Clock, recorder: Recorder, *, traceless: bool
+) -> AsyncIterator[Leasing | None]:
+    """The same for a short command with a migrated database, within the block; ``traceless``: it leaves no row."""
     leasing = leasing_of(settings, clock, recorder)
     if leasing is None or settings.rest.egress is None:
         yield None
         return
-    keeping = asyncio.create_task(leasing.run(DatabaseBudget(pool, settings.rest.egress, clock)))
+    budget = DatabaseBudget(pool, settings.rest.egress, clock, traceless=traceless)
+    keeping = asyncio.create_task(leasing.run(budget))
     try:
         await clock.sleep(0)  # so that limits are divided from the first request on
         yield leasing

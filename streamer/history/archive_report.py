@@ -43,9 +43,9 @@ class Left:
 
 @dataclass(frozen=True, slots=True)
 class FileOutcome:
-    """What became of one file: its part of the span, candles delivered, its bytes; ``reason`` is why not, if not."""
+    """What became of one file: what was wanted of it, candles delivered, its bytes; ``reason`` is why not, if not."""
 
-    span: Span
+    spans: tuple[Span, ...]
     candles: int
     bytes: int
     reason: Why | None = None
@@ -53,13 +53,13 @@ class FileOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReport:
-    """What files brought of a span. The delivered candles and ``left`` together are the span, each candle once.
+    """What files brought of some spans. The delivered candles and ``left`` together are these, each candle once.
 
     ``error`` is why the archive was given up, where it was.
     """
 
     series: Series
-    span: Span
+    spans: tuple[Span, ...]
     candles: int
     files: int
     bytes: int

@@ -16,7 +16,7 @@ from streamer.symbols.resolve import Chosen
 
 _PAGES_SPARED = 3  # by a file, or REST is asked: two requests for two are no gain
 
-Parts = Callable[[Chosen, Span], Sequence[Part]]  # the files that may hold a span; none where nothing is published
+Parts = Callable[[Chosen, Sequence[Span]], Sequence[Part]]  # the files that may hold these spans, each once, or none
 
 
 class Supply(StrEnum):
@@ -49,14 +49,15 @@ def divide(wants: Iterable[Want], supply: Supply, parts: Parts) -> Division:
     for want in wants:
         if supply is Supply.FILES:
             spans[want.chosen] = want.holes
-            files += sum(len(parts(want.chosen, hole)) for hole in want.holes)
+            files += len(parts(want.chosen, want.holes))
             continue
-        taken = [part.span for hole in want.holes for part in parts(want.chosen, hole) if _is_worth(part, want)]
-        if supply is Supply.REST or not taken:
+        worth = [part for part in parts(want.chosen, want.holes) if _is_worth(part, want)]
+        if supply is Supply.REST or not worth:
             rest.append(want)
             continue
+        taken = [span for part in worth for span in part.spans]
         spans[want.chosen] = tuple(joined(want.chosen.interval, taken))
-        files += len(taken)
+        files += len(worth)
         holes = without(want.chosen.interval, want.holes, taken)
         if holes:
             rest.append(replace(want, holes=tuple(holes)))
@@ -81,4 +82,4 @@ def without(interval: Interval, holes: Iterable[Span], taken: Iterable[Span]) ->
 
 
 def _is_worth(part: Part, want: Want) -> bool:
-    return part.span.candles(want.chosen.interval) > _PAGES_SPARED * want.rows
+    return sum(span.candles(want.chosen.interval) for span in part.spans) > _PAGES_SPARED * want.rows

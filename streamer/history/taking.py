@@ -68,12 +68,11 @@ class Taking:
             self.candles[chosen.series] += outcome.candles
             self.files += outcome.reason is None
             self.bytes += outcome.bytes
-            self._settled += outcome.span.candles(chosen.interval)
+            self._settled += sum(span.candles(chosen.interval) for span in outcome.spans)
             self._tell(self._settled)
 
         async with self._slots:
-            for span in spans:
-                self.reports.append(await self._fetcher.fetch(chosen, span, tell))
+            self.reports.append(await self._fetcher.fetch(chosen, *spans, tell=tell))
 
 
 def _of(want: Want, lacking: dict[Series, list[Span]]) -> Sequence[Span]:
@@ -84,11 +83,13 @@ def _withheld(reports: Iterable[ArchiveReport]) -> list[Span]:
     """What is left by somebody's fault, each with the candle before it that is doubted for that."""
     spans: list[Span] = []
     for report in reports:
-        doubted: list[Span] = []
+        step_ms, doubted = report.series.interval.milliseconds, None
         for left in report.left:
             if left.reason not in NO_FAULT:
-                spans += [*doubted, left.span]
-            doubted = [left.span] if left.reason is Why.BEFORE_A_HOLE else []
+                spans.append(left.span)
+                if doubted is not None and doubted.last_ms + step_ms == left.span.first_ms:
+                    spans.append(doubted)
+            doubted = left.span if left.reason is Why.BEFORE_A_HOLE else None
         spans = joined(report.series.interval, spans)
     return spans
 

@@ -15,6 +15,8 @@ def mapped_errors(url: str, timeout_s: float) -> Iterator[None]:
     host = authority(url)
     try:
         yield
+    except aiohttp.ConnectionTimeoutError:
+        raise Unavailable(f"{host} let nobody connect in time; check the network and its firewall") from None
     except TimeoutError:
         raise Unavailable(f"{host} did not answer within {timeout_s:g} s") from None
     except aiohttp.ClientConnectorDNSError:

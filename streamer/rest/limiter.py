@@ -106,7 +106,7 @@ class PoolLimiter:
 
     def restate(self, limit: int) -> None:
         """Go by another limit from now on. A lease rises only with the next one, because others may not know yet."""
-        whole = self._granted == self.total
+        whole = self._granted == self.total and self._granted_until_at == inf  # a lease of all ends
         self.pool = replace(self.pool, limit=limit)
         self.total = max(1, int(limit * self._share))
         self.grant(self.total if whole else min(self._granted, self.total), self._granted_until_at)

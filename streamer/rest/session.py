@@ -14,6 +14,7 @@ from streamer.rest.transport import RawAnswer
 
 _CONNECTIONS_PER_HOST = 48  # two pools' worth of history at its most, and room for what may not wait behind it
 _CONNECTIONS = 4 * _CONNECTIONS_PER_HOST
+_CONNECT_S = 10.0  # a handshake takes a second at most; who drops packets without a word is away
 _DNS_CACHE_S = 60  # exchanges move their hosts between addresses
 _CHUNK_BYTES = 1 << 16
 
@@ -27,11 +28,13 @@ class HttpSession:
     async def get(self, url: str, params: Mapping[str, str], *, timeout_s: float, body_bytes: int) -> RawAnswer:
         """The answer, of whatever status, within ``timeout_s`` of the world's seconds. Cancelling gives it up.
 
+        A host to which there is no way within ten seconds is not waited for longer.
+
         Raises:
             Unavailable: no answer came.
             MalformedAnswer: its body is longer than ``body_bytes``.
         """
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
+        timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, _CONNECT_S))
         with mapped_errors(url, timeout_s):
             async with self._session.get(url, params=params, timeout=timeout, allow_redirects=False) as response:
                 body = bytearray()

@@ -18,6 +18,7 @@ from streamer.domain.interval import Interval, from_ms
 from streamer.history.backfill import Headway
 from streamer.history.dividing import Division
 from streamer.history.plan import Plan
+from streamer.settings.model import Settings
 from streamer.simulator.simulator import Simulator
 from streamer.store.contract import GapCause, GapFilter, GapStatus
 from tests.end_to_end.process import command, left_in, service, until
@@ -144,6 +145,39 @@ async def test_a_dry_run_says_what_is_then_used(plain_database: TestDatabase) ->
             name: (one.requests, one.weight) for name, one in said.plans.items()
         }
         assert asked(world.simulator) == sum(one.requests for one in said.plans.values())
+
+
+async def test_a_dry_run_leaves_no_lease(plain_database: TestDatabase) -> None:
+    """It divides the limits while it asks, and writes nothing that stays."""
+    async with slow_world(plain_database) as world:
+        tree = world.settings.model_dump(mode="json", exclude_unset=True) | {"rest": {"share": 1.0, "egress": "here"}}
+        sharing = replace(world, settings=Settings.model_validate(tree))
+        request = of(world.settled_ms() - 99 * STEP, world.settled_ms())
+        await bring(sharing, replace(request, dry_run=True))
+        assert await world.store.look("select count(*) from rest_leases") == [(0,)]
+        await bring(sharing, request)
+        assert await world.store.look("select count(*) > 0 from rest_leases") == [(True,)]
+
+
+async def test_a_database_that_blinks_at_the_end_costs_no_summary(plain_database: TestDatabase) -> None:
+    """All is stored then: what is left to do is done a moment later."""
+    async with slow_world(plain_database) as world:
+        for statement in (
+            "create sequence blinks",
+            """create function blink() returns trigger language plpgsql as $$
+            begin
+                if nextval('blinks') <= 2 then
+                    raise exception 'blinking' using errcode = 'cannot_connect_now';
+                end if;
+                return null;
+            end $$""",
+            "create trigger blink after delete on rollup_windows for each statement execute function blink()",
+        ):
+            await world.store.look(statement)
+        report = await bring(world, of(world.settled_ms() - 99 * STEP, world.settled_ms()))
+        assert report.is_whole
+        assert await world.store.look("select last_value > 2 from blinks") == [(True,)]
+        assert await world.store.look("select count(*) from rollup_windows") == [(0,)]
 
 
 async def test_a_dry_run_needs_no_database(plain_database: TestDatabase, tmp_path: Path) -> None:

@@ -276,8 +276,8 @@ async def test_each_file_is_told() -> None:
     world = ArchiveWorld()
     world.publish(world.day(MARCH_MS))
     told: list[FileOutcome] = []
-    await world.fetcher.fetch(world.chosen, between("2024-03-01", "2024-03-02T23:00"), told.append)
-    assert [(one.span.first_ms, one.candles, one.reason) for one in told] == [
+    await world.fetcher.fetch(world.chosen, between("2024-03-01", "2024-03-02T23:00"), tell=told.append)
+    assert [(one.spans[0].first_ms, one.candles, one.reason) for one in told] == [
         (MARCH_MS, 24, None),
         (MARCH_MS + DAY_MS, 0, Why.NOT_PUBLISHED),
     ]
@@ -294,7 +294,7 @@ async def test_cancelling_loses_the_file_under_way() -> None:
     def stop(_outcome: FileOutcome) -> None:
         task.cancel()
 
-    task = asyncio.create_task(world.fetcher.fetch(world.chosen, span, stop))
+    task = asyncio.create_task(world.fetcher.fetch(world.chosen, span, tell=stop))
     with pytest.raises(asyncio.CancelledError):
         await task
     assert world.opens() == opens(between("2024-03-01", "2024-03-01T23:00"))
@@ -322,15 +322,15 @@ async def test_the_number_of_files_is_known_before() -> None:
 
 @given(
     first=st.integers(0, 60 * 24),
-    length=st.integers(1, 20 * 24),
+    lengths=st.lists(st.tuples(st.integers(1, 20 * 24), st.integers(2, 10 * 24)), min_size=1, max_size=6),
     holes=st.lists(st.tuples(st.integers(0, 80 * 24), st.integers(0, 50)), max_size=5),
     absent=st.sets(st.integers(0, 80), max_size=10),
     damaged=st.sets(st.integers(0, 80), max_size=5),
 )
-async def test_delivered_and_left_are_the_span(
-    first: int, length: int, holes: list[tuple[int, int]], absent: set[int], damaged: set[int]
+async def test_delivered_and_left_are_the_spans(
+    first: int, lengths: list[tuple[int, int]], holes: list[tuple[int, int]], absent: set[int], damaged: set[int]
 ) -> None:
-    """Whatever is published, each candle is delivered once or left once, and none is invented."""
+    """Whatever is published, each candle is delivered once or left once, none is invented, and no file comes twice."""
     world = ArchiveWorld()
     spans = [Span(JANUARY_MS + begin * HOUR_MS, JANUARY_MS + (begin + more) * HOUR_MS) for begin, more in holes]
     files = [world.day(JANUARY_MS + day * DAY_MS) for day in range(80)] + [world.month(JANUARY_MS)]
@@ -339,9 +339,13 @@ async def test_delivered_and_left_are_the_span(
             world.publish(file, spans)
         if number in damaged:
             world.host.publish(file, b"damage")
-    span = Span(JANUARY_MS + first * HOUR_MS, JANUARY_MS + (first + length) * HOUR_MS)
-    report = await world.fetcher.fetch(world.chosen, span)
+    wanted, first_ms = list[Span](), JANUARY_MS + first * HOUR_MS
+    for length, pause in lengths:
+        wanted.append(Span(first_ms, first_ms + length * HOUR_MS))
+        first_ms = wanted[-1].last_ms + pause * HOUR_MS
+    report = await world.fetcher.fetch(world.chosen, *wanted)
+    assert len(world.host.asked) == len(set(world.host.asked))
     left = [open_ms for one in report.left for open_ms in opens(one.span)]
-    assert sorted(world.opens() + left) == opens(span)
+    assert sorted(world.opens() + left) == [open_ms for span in wanted for open_ms in opens(span)]
     assert [open_ms for one in report.remaining for open_ms in opens(one)] == left == sorted(left)
     assert not any(hole.first_ms <= open_ms <= hole.last_ms for open_ms in world.opens() for hole in spans)

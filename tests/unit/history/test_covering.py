@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.domain.gaps import Span
+from streamer.domain.gaps import Span, joined
 from streamer.domain.interval import Interval, to_ms
 from streamer.exchanges.binance import BINANCE
 from streamer.history.covering import Cover, cover, days_instead
@@ -34,7 +34,7 @@ def facts() -> ArchiveFacts:
 
 def covered(first: str, last: str, interval: Interval = Interval.M1, now_ms: int = NOW_MS) -> Cover:
     """The files for the candles that open from ``first`` to ``last``."""
-    return cover(facts(), Chosen(BTC, interval), Span(at(first), at(last)), now_ms)
+    return cover(facts(), Chosen(BTC, interval), [Span(at(first), at(last))], now_ms)
 
 
 def dates(found: Cover) -> list[str]:
@@ -45,30 +45,28 @@ def dates(found: Cover) -> list[str]:
 @given(
     interval=st.sampled_from(Interval),
     first_day=st.integers(0, 90),
-    first=st.integers(0, 86_399),
-    length=st.integers(0, 60 * 86_400),
+    marks=st.lists(st.integers(0, 60 * 86_400), min_size=1, max_size=12, unique=True).map(sorted),
     now_s=st.integers(0, 86_399),
 )
 def test_every_candle_is_in_one_file_or_too_young(
-    interval: Interval, first_day: int, first: int, length: int, now_s: int
+    interval: Interval, first_day: int, marks: list[int], now_s: int
 ) -> None:
-    """The wanted parts and the young rest tile the span, each part lies in its file, and no file's day is young."""
-    step = interval.milliseconds
+    """The wanted parts and the young rest tile the spans; each file comes once, holds its part, and is not young."""
+    step, since_ms = interval.milliseconds, at("2024-01-01") + first_day * DAY_MS
     now_ms = at("2024-03-15") + now_s * 1_000
-    first_ms = interval.floor_ms(at("2024-01-01") + first_day * DAY_MS + first * 1_000)
-    span = Span(first_ms, interval.floor_ms(first_ms + length * 1_000))
-    found = cover(facts(), Chosen(BTC, interval), span, now_ms)
-    expected_ms = span.first_ms
+    opens = [interval.floor_ms(since_ms + mark * 1_000) for mark in marks]
+    spans = joined(interval, map(Span, opens[::2], opens[1::2] if len(opens) % 2 == 0 else [*opens[1::2], opens[-1]]))
+    found = cover(facts(), Chosen(BTC, interval), spans, now_ms)
     for part in found.parts:
-        assert part.span.first_ms == expected_ms
-        assert part.file.span.first_ms <= part.span.first_ms <= part.span.last_ms <= part.file.span.last_ms
+        assert part.spans == tuple(sorted(part.spans))
+        assert part.file.span.first_ms <= part.spans[0].first_ms <= part.spans[-1].last_ms <= part.file.span.last_ms
         assert part.file.span.last_ms + step + DAY_MS <= now_ms
-        expected_ms = part.span.last_ms + step
-    if found.young is not None:
-        assert found.young == Span(expected_ms, span.last_ms)
-        assert found.young.first_ms >= at("2024-03-14")
-    else:
-        assert expected_ms == span.last_ms + step
+    assert len({part.file for part in found.parts}) == len(found.parts)
+    tiles = [*(span for part in found.parts for span in part.spans), *found.young]
+    assert joined(interval, tiles) == spans
+    assert sum(tile.candles(interval) for tile in tiles) == sum(span.candles(interval) for span in spans)
+    assert tiles == sorted(tiles)
+    assert all(young.first_ms >= at("2024-03-14") for young in found.young)
 
 
 def test_whole_months_and_then_days() -> None:
@@ -76,7 +74,7 @@ def test_whole_months_and_then_days() -> None:
     found = covered("2023-12-01", "2024-03-15T11:00")
     assert dates(found) == ["2023-12", "2024-01", "2024-02", *(f"2024-03-{day:02}" for day in range(1, 14))]
     assert [part.is_month for part in found.parts] == [True] * 3 + [False] * 13
-    assert found.young == Span(at("2024-03-14"), at("2024-03-15T11:00"))
+    assert found.young == (Span(at("2024-03-14"), at("2024-03-15T11:00")),)
 
 
 @pytest.mark.parametrize(
@@ -93,6 +91,18 @@ def test_whole_months_and_then_days() -> None:
 def test_a_month_is_taken_for_three_days_of_it(first: str, last: str, files: list[str]) -> None:
     """A file more costs what the unwanted rows of a month cost."""
     assert dates(covered(first, last)) == files
+
+
+def test_a_month_is_taken_for_holes_on_three_days_of_it() -> None:
+    """However they lie in it; two holes in one day are in one file, and days of another month do not count."""
+    minutes = [("2024-01-02T00:00", 5), ("2024-01-02T09:00", 5), ("2024-01-31T23:00", 60), ("2024-02-01T00:30", 5)]
+    holes = [Span(at(first), at(first) + (count - 1) * 60_000) for first, count in minutes]
+    chosen = Chosen(BTC, Interval.M1)
+    found = cover(facts(), chosen, holes, NOW_MS)
+    assert dates(found) == ["2024-01-02", "2024-01-31", "2024-02-01"]
+    assert found.parts[0].spans == tuple(holes[:2])
+    found = cover(facts(), chosen, sorted([*holes, Span(at("2024-01-15"), at("2024-01-15"))]), NOW_MS)
+    assert dates(found) == ["2024-01", "2024-02-01"]
 
 
 def test_a_day_counts_once_it_ended_over_a_day_ago() -> None:
@@ -114,7 +124,7 @@ def test_a_young_month_that_is_absent_is_taken_by_its_days() -> None:
         covered(f"2024-0{month}-10", f"2024-0{month}-12T05:00").parts[0] for month in (2, 1)
     )  # fmt: skip
     days = days_instead(facts(), chosen, february, NOW_MS)
-    assert dates(Cover(days, None)) == ["2024-02-10", "2024-02-11", "2024-02-12"]
-    assert days[-1].span == Span(at("2024-02-12"), at("2024-02-12T05:00"))
+    assert dates(Cover(days, ())) == ["2024-02-10", "2024-02-11", "2024-02-12"]
+    assert days[-1].spans == (Span(at("2024-02-12"), at("2024-02-12T05:00")),)
     assert days_instead(facts(), chosen, january, NOW_MS) == ()
     assert days_instead(facts(), chosen, days[0], NOW_MS) == ()

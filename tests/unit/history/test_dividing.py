@@ -20,11 +20,11 @@ NOW_MS = to_ms(datetime(2024, 6, 15, 12, tzinfo=UTC))
 DAY = 86_400_000
 
 
-def parts(chosen: Chosen, span: Span) -> Sequence[Part]:
+def parts(chosen: Chosen, spans: Sequence[Span]) -> Sequence[Part]:
     """The files of Binance's spot market."""
     facts = BINANCE.markets[BTC.market].archive
     assert facts is not None
-    return cover(facts, chosen, span, NOW_MS).parts
+    return cover(facts, chosen, spans, NOW_MS).parts
 
 
 def want(interval: Interval, *holes: Span) -> Want:

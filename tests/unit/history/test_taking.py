@@ -1,15 +1,20 @@
 """What files bring is counted, and what they lack is asked of REST in order, beside what it was asked for anyway."""
 
-from streamer.domain.errors import MalformedAnswer
+from dataclasses import replace
+
+from streamer.domain.errors import MalformedAnswer, Refused, Unavailable
 from streamer.domain.gaps import Span
 from streamer.domain.interval import Interval, to_ms
+from streamer.exchanges.binance.archive import month_file
 from streamer.history.backfill import Report
 from streamer.history.dividing import Supply, divide
 from streamer.history.plan import Want
 from streamer.history.taking import Taking
+from streamer.symbols.resolve import Chosen
 from tests.fakes.archive import ArchiveWorld
 
 MINUTE = 60_000
+DAY = 1_440 * MINUTE
 FEBRUARY, MARCH = 1_706_745_600_000, 1_709_251_200_000  # 2024
 SPAN = Span(FEBRUARY, MARCH + 2_999 * MINUTE)  # the second part is young, or too little for files
 
@@ -29,6 +34,63 @@ async def test_what_files_lack_comes_before_what_they_were_not_asked_for() -> No
     assert taking.candles[want.chosen.series] + left.candles == want.candles
     assert (taking.files, told) == (1, [29 * 1_440])
     assert world.opens()[0] == to_ms(world.delivered[0].candle.open_time) == FEBRUARY
+
+
+async def test_a_file_is_asked_for_once_for_all_holes_in_it() -> None:
+    """And so is each day of a month that is not there yet; progress counts candles, and files once."""
+    days = [Span(FEBRUARY + day * DAY, FEBRUARY + (day + 3) * DAY - MINUTE) for day in range(0, 28, 4)]
+    halves = [Span(FEBRUARY + 25 * DAY + part * DAY // 4, FEBRUARY + 25 * DAY + part * DAY // 4) for part in (0, 2)]
+    for is_published, holes, files in ((True, [*days], 1), (False, [*days[:6], *halves], 19)):
+        world = ArchiveWorld(Interval.M1)
+        for file in [world.month(FEBRUARY)] if is_published else [world.day(FEBRUARY + n * DAY) for n in range(29)]:
+            world.publish(file)
+        want = Want(world.chosen, tuple(holes), 1_000, lambda _: 2)
+        told: list[int] = []
+        taking = Taking(world.fetcher, divide([want], Supply.FILES, world.fetcher.parts_for), told.append)
+        await taking.run()
+        assert len(world.host.asked) == len(set(world.host.asked)) == 2 * files + (not is_published)
+        assert (taking.files, told[-1], len(world.delivered)) == (files, want.candles, want.candles)
+        assert taking.alone()[0].error is None
+
+
+async def test_a_host_that_was_given_up_is_asked_for_no_other_series() -> None:
+    """What waits for it is left at once, said once, and each series says why where REST is not asked."""
+    world = ArchiveWorld(Interval.M1)
+    wants = [_of_february(world, f"B{number}USDT") for number in range(40)]
+    for want in wants:
+        path = month_file(want.chosen.instrument, Interval.M1, FEBRUARY).checksum_path
+        world.host.failing[path] = Unavailable("no way there")
+    taking = Taking(world.fetcher, divide(wants, Supply.FILES, world.fetcher.parts_for), lambda _: None)
+    await taking.run()
+    assert len(world.host.asked) <= 6
+    assert world.facts.said("archive_unavailable") == 1
+    assert taking.remaining(wants) == tuple(wants)
+    assert [str(report.error) for report in taking.alone()] == ["no way there"] * len(wants)
+
+
+async def test_one_file_that_is_refused_stops_no_other_series() -> None:
+    """The host answers, and has the others."""
+    world = ArchiveWorld(Interval.M1)
+    wants = [_of_february(world, native_symbol) for native_symbol in ("AUSDT", "BTCUSDT")]
+    file = month_file(wants[0].chosen.instrument, Interval.M1, FEBRUARY)
+    world.host.failing[file.checksum_path] = Refused("forbidden")
+    world.publish(world.month(FEBRUARY))
+    taking = Taking(world.fetcher, divide(wants, Supply.FILES, world.fetcher.parts_for), lambda _: None)
+    await taking.run()
+    assert [left.chosen for left in taking.remaining(wants)] == [wants[0].chosen]
+
+
+async def test_a_doubted_candle_fails_only_with_the_hole_after_it() -> None:
+    """Not with a later one of another span, whose file is cut short."""
+    world = ArchiveWorld(Interval.M1)
+    hole, end = Span(FEBRUARY + 100 * MINUTE, FEBRUARY + 109 * MINUTE), Span(MARCH - 180 * MINUTE, MARCH - MINUTE)
+    for day in (FEBRUARY, end.first_ms):
+        world.publish(world.day(day), without=[hole, end])
+    wanted = (Span(FEBRUARY, hole.first_ms - MINUTE), Span(end.first_ms, MARCH - MINUTE))
+    want = Want(world.chosen, wanted, 1_000, lambda _: 2)
+    taking = Taking(world.fetcher, divide([want], Supply.FILES, world.fetcher.parts_for), lambda _: None)
+    await taking.run()
+    assert taking.alone()[0].left == (end,)
 
 
 async def test_a_bad_file_fails_its_series_where_rest_is_not_asked() -> None:
@@ -85,6 +147,11 @@ async def test_a_file_that_ends_early_fails_its_series_where_rest_is_not_asked()
     report = await alone(Span(MARCH - 180 * MINUTE, MARCH - MINUTE))
     assert "cut_short" in str(report.error)
     assert report.left == (Span(MARCH - 181 * MINUTE, MARCH - MINUTE),)
+
+
+def _of_february(world: ArchiveWorld, native_symbol: str) -> Want:
+    instrument = replace(world.chosen.instrument, native_symbol=native_symbol, symbol=native_symbol)
+    return Want(Chosen(instrument, Interval.M1), (Span(FEBRUARY, MARCH - MINUTE),), 1_000, lambda _: 2)
 
 
 def _url(world: ArchiveWorld, path: str) -> str:

@@ -13,6 +13,7 @@ URL = "http://me:hunter2@host:8080/api?key=hunter2"
     "error",
     [
         TimeoutError(),
+        aiohttp.ConnectionTimeoutError("no way to http://me:hunter2@host:8080/"),
         aiohttp.ClientPayloadError(),
         aiohttp.InvalidURL("http://me:hunter2@host:8080/"),
         aiohttp.ClientConnectionError("no way to http://me:hunter2@host:8080/"),

@@ -149,3 +149,13 @@ def test_a_lease_falls_with_the_limit_and_does_not_rise_with_it() -> None:
     assert (limiter.total, limiter.budget) == (1_000, 300)
     limiter.restate(400)
     assert (limiter.total, limiter.budget) == (200, 200)
+
+
+def test_a_lease_of_all_does_not_rise_with_the_limit_either() -> None:
+    """Who was alone when it was leased may not be now."""
+    clock = FakeClock()
+    limiter = limiter_of(clock, share=1.0)
+    limiter.grant(limiter.total, clock.monotonic() + 20.0)
+    leased = limiter.budget
+    limiter.restate(10 * limiter.pool.limit)
+    assert limiter.budget == leased
