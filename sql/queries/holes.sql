@@ -1,5 +1,5 @@
--- Runs of open times that are not stored, and, if $8, not listed in gaps either. $1 to $7, one of each per span: the
--- series, its first and last open time, the length of a candle, and how many candles the span has. $9 and $10 are the
+-- Runs of open times that are not stored, nor listed in gaps with one of the statuses $8. $1 to $7, one of each per
+-- span: the series, its first and last open time, the length of a candle, and how many candles the span has. $9 and $10 are the
 -- first and the last time of all spans: they spare the planner the other chunks. Spans that are whole cost a count of
 -- index entries; in the others, what is covered is put in order, and a hole is what lies between two neighbours.
 select s.exchange, s.symbol, s.interval, h.first_time, h.last_time
@@ -26,7 +26,7 @@ cross join lateral (
             union all
             select g.first_open_time, g.last_open_time
             from gaps g
-            where $8 and g.exchange = s.exchange and g.symbol = s.symbol and g.interval = s.interval
+            where g.status = any ($8::text[]) and g.exchange = s.exchange and g.symbol = s.symbol and g.interval = s.interval
                 and g.status <> 'repaired' and g.first_open_time <= s.last and g.last_open_time >= s.first
             union all
             values (s.first - s.step, s.first - s.step), (s.last + s.step, s.last + s.step)

@@ -155,8 +155,11 @@ async def _prepared(
 ) -> list[Filling]:
     """Each exchange's part, planned; without ``settled`` nothing is stored on the way."""
     recorder = quiet_recorder()
+    random = Random()  # noqa: S311 - jitter, not secrets
     fillings = {
-        name: Filling(name, opened.accesses[name], place, screen, recorder=recorder, supply=request.source)
+        name: Filling(
+            name, opened.accesses[name], place, screen, recorder=recorder, random=random, supply=request.source
+        )
         for name in asked
     }
     async with asyncio.TaskGroup() as tasks:
@@ -167,9 +170,8 @@ async def _prepared(
 
 async def _fetch(fillings: Sequence[Filling], request: BackfillRequest, settled: Settled, stop: Stop) -> None:
     """Fetch until all was delivered, or ``stop`` is asked for."""
-    random = Random()  # noqa: S311 - jitter, not secrets
     async with asyncio.TaskGroup() as tasks:
-        fetching = [tasks.create_task(filling.run(request.concurrency, random, settled)) for filling in fillings]
+        fetching = [tasks.create_task(filling.run(request.concurrency, settled)) for filling in fillings]
         stopping = tasks.create_task(stop.asked.wait())
         pending: set[asyncio.Task[object]] = {*fetching}
         while pending and not stopping.done():

@@ -11,7 +11,6 @@ from random import Random
 from typing import Protocol
 
 from streamer.app.checking import Access, Workplace
-from streamer.domain.errors import StoreUnavailable
 from streamer.domain.gaps import Span
 from streamer.domain.interval import from_ms, to_ms
 from streamer.domain.series import Series
@@ -20,6 +19,7 @@ from streamer.history.asking import next_pause_s
 from streamer.history.backfill import Backfill, BackfillOptions, Headway, Report
 from streamer.history.dividing import Division, Supply, divide
 from streamer.history.page import Settled
+from streamer.history.patient import PatientLedger
 from streamer.history.plan import Plan, after, make_plan
 from streamer.history.planning import Findings, Planner, note_absent
 from streamer.history.runs import Asked
@@ -28,11 +28,6 @@ from streamer.rest.statistics import PoolStatistics
 from streamer.store.contract import Finding, GapCause, GapStatus, Run
 from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
-from streamer.timing.backoff import Backoff
-from streamer.timing.retry import keep_trying
-
-_ATTEMPTS = 10  # on the database, as for the candles themselves
-_BACKOFF = Backoff(first_s=0.5, cap_s=30.0)
 
 
 class Screen(Protocol):
@@ -87,13 +82,22 @@ class Filling:
     """Plan it, run it, ask for the outcome; that can be had at any time."""
 
     def __init__(
-        self, name: str, access: Access, place: Workplace, screen: Screen, *, recorder: Recorder, supply: Supply
+        self,
+        name: str,
+        access: Access,
+        place: Workplace,
+        screen: Screen,
+        *,
+        recorder: Recorder,
+        random: Random,
+        supply: Supply,
     ) -> None:
         self._name = name
         self._access = access
         self._place = place
         self._screen = screen
         self._recorder = recorder
+        self._random = random
         self._supply = supply
         self._asked: Sequence[Asked] = ()
         self._found = Findings()
@@ -110,7 +114,7 @@ class Filling:
         Without ``settled``, which returns when all that was delivered before is stored, nothing is stored on the way.
 
         Raises:
-            StoreUnavailable: the database is away. HistoryError: the exchange's time could not be read.
+            StoreUnavailable: the database stayed away. HistoryError: the exchange's time could not be read.
         """
         self._asked = asked
         planner = self._planner(settled)
@@ -121,7 +125,7 @@ class Filling:
         self._seconds = self._plan.seconds(self._place.share)
         self._screen.planned(self._name, self._plan, self._division, self._seconds)
 
-    async def run(self, concurrency: int, random: Random, settled: Settled) -> None:
+    async def run(self, concurrency: int, settled: Settled) -> None:
         """Bring it; ``settled`` returns when all that was delivered before is stored.
 
         Cancelling loses what was not delivered yet.
@@ -135,7 +139,7 @@ class Filling:
                 timekeeping = tasks.create_task(self._access.poll.run())  # a long backfill outlives one measurement
                 plan = await self._from_files()
                 if plan is not None:
-                    await self._over_rest(plan, concurrency, random, settled)
+                    await self._over_rest(plan, concurrency, settled)
                 timekeeping.cancel()
         finally:
             self._took_s = self._place.clock.monotonic() - began_at
@@ -174,9 +178,9 @@ class Filling:
         What was asked for and not served is left to the service: silence at the end of a thin series is no gap yet.
 
         Raises:
-            StoreUnavailable: the database is away.
+            StoreUnavailable: the database stayed away.
         """
-        now = self._access.server_time.now()
+        ledger, now = self._ledger(), self._access.server_time.now()
         again = now + timedelta(seconds=next_pause_s(0))
         for report in self.outcome().reports:
             since = followed_since.get(report.series)
@@ -187,15 +191,23 @@ class Filling:
             for span in after(report.left, step, early_ms):
                 run = Run(report.series, from_ms(span.first_ms), from_ms(span.last_ms))
                 finding = Finding(run, GapStatus.OPEN, GapCause.HISTORY, str(report.error), again)
-                await self._place.ledger.record(run, [finding], now)
+                await ledger.record(run, [finding], now)
 
     def _planner(self, settled: Settled | None) -> Planner:
         return Planner(
             fetcher=self._access.fetcher,
-            ledger=self._place.ledger if self._place.has_store else None,
+            ledger=self._ledger() if self._place.has_store else None,
             server_time=self._access.server_time,
             note=settled is not None,
             settled=None if self._supply is Supply.FILES else settled,
+        )
+
+    def _ledger(self) -> PatientLedger:
+        return PatientLedger(
+            self._place.ledger,
+            clock=self._place.clock,
+            random=self._random,
+            before_wait=self._recorder.database_unreachable,
         )
 
     async def _from_files(self) -> Plan | None:
@@ -213,26 +225,17 @@ class Filling:
             return None
         return make_plan(self._taking.remaining(self._found.wants), self._planner(None).pools)
 
-    async def _over_rest(self, plan: Plan, concurrency: int, random: Random, settled: Settled) -> None:
+    async def _over_rest(self, plan: Plan, concurrency: int, settled: Settled) -> None:
         """Ask for what ``plan`` holds.
 
         Raises:
             StoreUnavailable: the database stayed away.
         """
-        ledger, server_time = self._place.ledger, self._access.server_time
+        ledger, server_time = self._ledger(), self._access.server_time
         total = self._plan.candles + self._division.candles
 
         async def proved(chosen: Chosen, absent: Sequence[Span]) -> None:
-            noted_time = server_time.now()
-            await keep_trying(
-                lambda _: note_absent(ledger, chosen, absent, noted_time),
-                retryable=lambda error: isinstance(error, StoreUnavailable),
-                clock=self._place.clock,
-                backoff=_BACKOFF,
-                random=random,
-                before_wait=self._recorder.database_unreachable,
-                attempts=_ATTEMPTS,
-            )
+            await note_absent(ledger, chosen, absent, server_time.now())
 
         def moved(headway: Headway) -> None:
             left = headway.candles_total - headway.candles_done
@@ -245,7 +248,7 @@ class Filling:
             settled=settled,
             clock=self._place.clock,
             recorder=self._recorder,
-            random=random,
+            random=self._random,
             tell=moved,
             options=BackfillOptions(concurrency=concurrency),
         )

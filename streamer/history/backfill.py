@@ -1,7 +1,7 @@
 """Fetches what a plan says is missing, as fast as the limits let it, and keeps account of each series.
 
 Which pages that takes is decided in ``plan``, what an answer means in ``walk``, how it is asked and filtered in
-``page``. One series' failure stops no other; an exchange that lets nobody in is asked no more.
+``page``. One series' failure stops no other; a market that lets nobody in is asked no more.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from random import Random
 
 from streamer.domain.errors import Geoblocked, HistoryError
 from streamer.domain.gaps import Span, joined
+from streamer.domain.instrument import Market
 from streamer.domain.interval import to_ms
 from streamer.domain.series import Series
 from streamer.history.page import Fetched, PageFetcher, Settled
@@ -122,8 +123,8 @@ class Backfill:
         self._tell = tell
         self._options = options or BackfillOptions()
         self._accounts = {want.chosen: _Account() for want in plan.wants}
-        self._sure: dict[Series, int] = {}  # the most rows that an answer about it held
-        self._closed: HistoryError | None = None
+        self._sure: dict[tuple[Series, str], int] = {}  # the most rows that an answer about it out of a pool held
+        self._closed: dict[Market, HistoryError] = {}
         self._requests = self._weight = self._done = 0
         self._total = plan.candles
 
@@ -200,7 +201,7 @@ class Backfill:
                 account.error = error
                 self._recorder.history_failed(chosen.series, error)
             if isinstance(error, Geoblocked):
-                self._closed = error
+                self._closed[chosen.instrument.market] = error
         account.left += walk.left
         account.unserved += walk.unserved
         self._moved(walk.candles_left)
@@ -209,7 +210,7 @@ class Backfill:
         chosen = stretch.want.chosen
         account = self._accounts[chosen]
         while (page := walk.next_page()) is not None:
-            given_up = self._closed or account.error
+            given_up = self._closed.get(chosen.instrument.market) or account.error
             if given_up is not None:
                 raise given_up
             before = walk.candles_left
@@ -229,13 +230,14 @@ class Backfill:
                 await self._proved(chosen, joined(chosen.interval, absent))
 
     def _seen(self, stretch: Stretch, page: Page, fetched: Fetched) -> Seen:
-        """What the answer shows. It was not cut short if more was given of the same series before.
+        """What the answer shows. It was not cut short if more was given of the same series out of the same pool before.
 
-        Of another series that says nothing: markets share a pool, and their endpoints need not give as much.
+        Of another series, or pool, that says nothing: markets share pools, a series may come out of two, and their
+        endpoints need not give as much.
         """
-        series = stretch.want.chosen.series
-        sure = self._sure.get(series, SURE_ROWS)
-        self._sure[series] = max(sure, fetched.rows)
+        source = (stretch.want.chosen.series, fetched.pool)
+        sure = self._sure.get(source, SURE_ROWS)
+        self._sure[source] = max(sure, fetched.rows)
         asked = page.rows(stretch.want.chosen.interval)
         return Seen(
             came_ms={to_ms(candle.open_time) for candle in fetched.candles},

@@ -36,7 +36,7 @@ class Fetched:
 
     ``unclosed_ms`` are the open times in the window that it holds and does not call closed, ``refused_ms`` those of
     candles that cannot be. ``unplaced`` counts those of the latter of which nobody knows when they opened. ``rows`` is
-    how many candles it holds, all of those included.
+    how many candles it holds, all of those included. ``pool`` names the limit that it was asked for out of.
     """
 
     candles: tuple[Candle, ...]
@@ -46,6 +46,7 @@ class Fetched:
     refused_ms: tuple[int, ...] = ()
     unplaced: int = 0
     rows: int = 0
+    pool: str = ""
 
 
 class First(NamedTuple):
@@ -175,7 +176,8 @@ class PageFetcher:
         """
         step = chosen.interval.milliseconds
         await self.wait_settled(window.last_ms + step)
-        page = await self._ask(chosen, Span(window.first_ms - before * step, window.last_ms + beyond * step), route)
+        request = self._way(chosen, Span(window.first_ms - before * step, window.last_ms + beyond * step), route)
+        page = await self._answer(chosen, request)
         for reason, count in page.refused.items():
             self._recorder.candle_rejected(chosen.series, reason, count)
         received_time = self._server_time.now()
@@ -199,6 +201,7 @@ class PageFetcher:
             _touched(chosen.interval, page.refused_ms, window),
             sum(page.refused.values()) - len(page.refused_ms),
             len(page.rows) + sum(page.refused.values()),
+            request.pool.name,
         )
 
     async def look(self, chosen: Chosen, window: Span) -> bool:
@@ -210,15 +213,20 @@ class PageFetcher:
         page = await self._ask(chosen, window)
         return any(row.candle.volume > 0 for row in page.rows)
 
-    async def _ask(self, chosen: Chosen, window: Span, route: int = 0) -> HistoryPage:
+    async def _ask(self, chosen: Chosen, window: Span) -> HistoryPage:
+        return await self._answer(chosen, self._way(chosen, window))
+
+    def _way(self, chosen: Chosen, window: Span, route: int = 0) -> Request:
+        requests = self.requests(chosen, window)
+        return requests[route] if route < len(requests) else requests[0]
+
+    async def _answer(self, chosen: Chosen, request: Request) -> HistoryPage:
         instrument, series = chosen.instrument, chosen.series
         rest = self._adapter.markets[instrument.market].rest
-        requests = self.requests(chosen, window)
 
         def decode(body: bytes) -> HistoryPage:
             return rest.decode_candles(body, series, instrument)
 
-        request = requests[route] if route < len(requests) else requests[0]
         return (await self._client.ask(instrument.market, request, decode)).value
 
 

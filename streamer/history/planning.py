@@ -1,8 +1,8 @@
 """Finds out what of an asked span is neither stored nor proved absent. Decides no page but a series' first.
 
 Where an exchange does not publish when an instrument was listed, its first page is asked for, if it may be; when that
-is empty, its first hour is found with longer candles, and what comes before it is written down as absent. Neither is
-done twice.
+is empty, its first hour is found with longer candles, and what one answer shows to come before it is written down as
+absent. What no answer shows is looked at again by the next run.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ from streamer.domain.series import Series
 from streamer.history.backfill import Report
 from streamer.history.opening import Opened, open_page
 from streamer.history.page import PageFetcher, Settled, settled_ms
-from streamer.history.plan import Page, Want, after, until
+from streamer.history.patient import Lookup
+from streamer.history.plan import Page, Want, after
 from streamer.history.runs import Asked, asked_span
 from streamer.protocol.adapter import Pool
-from streamer.store.contract import Finding, GapCause, GapFilter, GapStatus, Ledger, Run
+from streamer.store.contract import Finding, GapCause, GapStatus, Run
 from streamer.symbols.resolve import Chosen
 from streamer.timing.server_time import ServerTime
 
 _PER_QUERY = 500_000  # candles looked at in one query: a second or so
 _WORTH_PROBING = 8  # requests; fewer are made sooner than the listing is found
 _PROBES = 16  # under way at once
-_MOST_GAPS = 1_000_000
 
 
 class Unplanned(NamedTuple):
@@ -86,7 +86,7 @@ class Planner:
         self,
         *,
         fetcher: PageFetcher,
-        ledger: Ledger | None,
+        ledger: Lookup | None,
         server_time: ServerTime,
         note: bool,
         settled: Settled | None = None,
@@ -156,19 +156,14 @@ class Planner:
         return Want(chosen, tuple(holes), self._fetcher.page_rows(chosen), cost)
 
     async def _missing(self, spans: Mapping[Chosen, Span]) -> dict[Chosen, list[Span]]:
-        """What is not stored of each span, listed gaps that are open included, and proved absences not."""
+        """What is neither stored of each span nor proved absent."""
         if self._ledger is None:
             return {chosen: [span] for chosen, span in spans.items()}
         found: dict[Series, list[Span]] = {chosen.series: [] for chosen in spans}
         for part in split_for_queries(spans):
-            for run in await self._ledger.holes(part):
-                found[run.series].append(_span(run))
-        for exchange in {series.exchange for series in found}:
-            wanted = GapFilter(exchange=exchange, status=GapStatus.OPEN)
-            for gap in await self._ledger.gaps(wanted, _MOST_GAPS):
-                if gap.run.series in found:
-                    found[gap.run.series].append(_span(gap.run))
-        return {chosen: _clipped(chosen, span, found[chosen.series]) for chosen, span in spans.items()}
+            for run in await self._ledger.holes(part, open_too=True):
+                found[run.series].append(Span(to_ms(run.first_time), to_ms(run.last_time)))
+        return {chosen: joined(chosen.interval, found[chosen.series]) for chosen in spans}
 
     async def _from_listing(self, chosen: Chosen, span: Span, holes: list[Span], found: Findings) -> list[Span]:
         """The holes without the years before the first candle, if they may hold such years."""
@@ -202,7 +197,7 @@ class Planner:
             await note_absent(self._ledger, chosen, absent, self._server_time.now())
 
 
-async def note_absent(ledger: Ledger, chosen: Chosen, absent: Sequence[Span], now: datetime) -> None:
+async def note_absent(ledger: Lookup, chosen: Chosen, absent: Sequence[Span], now: datetime) -> None:
     """Write down what the exchange was proved not to have; ``absent`` is sorted, apart, and at least one.
 
     Raises:
@@ -229,12 +224,3 @@ def split_for_queries(
             size += candles
     if query:
         yield query
-
-
-def _clipped(chosen: Chosen, span: Span, found: Sequence[Span]) -> list[Span]:
-    runs = joined(chosen.interval, found)
-    return until(after(runs, chosen.interval, span.first_ms - chosen.interval.milliseconds), span.last_ms)
-
-
-def _span(run: Run) -> Span:
-    return Span(to_ms(run.first_time), to_ms(run.last_time))

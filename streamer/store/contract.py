@@ -191,8 +191,11 @@ class Ledger(Protocol):
         """Mark and end of each delisted series that is followed no longer, where its mark did not reach its end."""
         ...
 
-    async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]]) -> list[Run]:
-        """What opens in [since, until) of each series and is neither stored nor a listed gap, by series and time."""
+    async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]], *, open_too: bool = False) -> list[Run]:
+        """What opens in [since, until) of each series and is neither stored nor a listed gap, by series and time.
+
+        With ``open_too``: and is neither stored nor absent; of an open gap, what is not stored by now.
+        """
         ...
 
     async def nearest(self, run: Run, within: timedelta) -> tuple[datetime | None, datetime | None]:

@@ -10,13 +10,15 @@ from datetime import datetime, timedelta
 
 from streamer.domain.interval import Interval, from_ms, to_ms
 from streamer.domain.series import Series
-from streamer.store.contract import Break, Finding, Gap, GapCause, GapFilter, Run
+from streamer.store.contract import Break, Finding, Gap, GapCause, GapFilter, GapStatus, Run
 from streamer.store.gap_rows import gap_of, row_of, settle, values_of
 from streamer.store.pool import Connection, Pool
 from streamer.store.statements import query
 
 _LEASE = timedelta(minutes=10)
 _ABSENT_AT_ONCE = 1_000
+_ABSENT = (GapStatus.ABSENT,)
+_LISTED = (GapStatus.OPEN, GapStatus.ABSENT)
 _STATEMENTS = (
     "follow_series", "end_followed", "unfinished_series", "close_followed", "series_marks", "advance_marks", "holes",
     "lock_series_gaps", "gaps_near",
@@ -62,16 +64,17 @@ class DatabaseLedger:
             rows = await connection.fetch(self._sql["unfinished_series"], exchange)
         return {Series(exchange, symbol, Interval(interval)): (mark, end) for symbol, interval, mark, end in rows}
 
-    async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]]) -> list[Run]:
+    async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]], *, open_too: bool = False) -> list[Run]:
         """What opens in [since, until) of each series and is neither stored nor a listed gap, by series and time.
 
-        What is older than what is kept is not missing.
+        With ``open_too``: and is neither stored nor absent; of an open gap, what is not stored by now. What is
+        older than what is kept is not missing.
         """
         async with self._pool.connection() as connection:
             bound = await self._kept_from(connection, max((until for _, until in spans.values()), default=None))
             spans = {series: (max(since, bound or since), until) for series, (since, until) in spans.items()}
             runs = [run for series, span in spans.items() if (run := _whole_run(series, *span)) is not None]
-            return await self._missing(connection, runs, but_listed=True)
+            return await self._missing(connection, runs, _ABSENT if open_too else _LISTED)
 
     async def nearest(self, run: Run, within: timedelta) -> tuple[datetime | None, datetime | None]:
         """The open times of the last stored candle before ``run`` and of the first after it, no further than that."""
@@ -181,7 +184,7 @@ class DatabaseLedger:
         """Bring the rows around ``window`` up to what is stored and what was found, in the caller's transaction."""
         series, step = window.series, window.series.interval.duration
         await connection.execute(self._sql["lock_series_gaps"], *series)
-        missing = await self._missing(connection, [window], but_listed=False)
+        missing = await self._missing(connection, [window])
         near = (window.first_time - step, window.last_time + step)
         before = [row_of(record) for record in await connection.fetch(self._sql["gaps_near"], *series, *near)]
         after = settle(before, missing, findings, window, now, asked=asked)
@@ -203,8 +206,8 @@ class DatabaseLedger:
             await connection.execute(self._sql["forget_expired"], bound)
             self._forgotten_to = bound
 
-    async def _missing(self, connection: Connection, runs: Sequence[Run], *, but_listed: bool) -> list[Run]:
-        """The runs of open times in ``runs`` that are not stored; ``but_listed``: and not listed as gaps."""
+    async def _missing(self, connection: Connection, runs: Sequence[Run], but: Sequence[GapStatus] = ()) -> list[Run]:
+        """The runs of open times in ``runs`` that are not stored, nor listed as gaps of one of these statuses."""
         if not runs:
             return []
         firsts, lasts = [run.first_time for run in runs], [run.last_time for run in runs]
@@ -212,7 +215,7 @@ class DatabaseLedger:
         series = ([run.series[part] for run in runs] for part in range(3))
         counts = [run.candles for run in runs]
         rows = await connection.fetch(
-            self._sql["holes"], *series, firsts, lasts, steps, counts, but_listed, min(firsts), max(lasts)
+            self._sql["holes"], *series, firsts, lasts, steps, counts, but, min(firsts), max(lasts)
         )
         return [Run(Series(exchange, symbol, Interval(interval)), *ends) for exchange, symbol, interval, *ends in rows]
 

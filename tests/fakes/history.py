@@ -13,6 +13,7 @@ from streamer.domain.interval import Interval, to_ms
 from streamer.domain.series import Series
 from streamer.history.backfill import Backfill, BackfillOptions, Headway, Report
 from streamer.history.page import PageFetcher
+from streamer.history.patient import PatientLedger
 from streamer.history.plan import make_plan
 from streamer.history.planning import Planner, note_absent
 from streamer.history.runs import Asked
@@ -129,9 +130,15 @@ class HistoryWorld:
 
         With ``opening`` a first page is asked for where nobody says since when there are candles.
         """
+        ledger = PatientLedger(
+            self.ledger,
+            clock=self.clock,
+            random=Random(1),  # noqa: S311 - jitter, not a secret
+            before_wait=self.facts.recorder.database_unreachable,
+        )
         planner = Planner(
             fetcher=self.fetcher,
-            ledger=self.ledger,
+            ledger=ledger,
             server_time=self.server_time,
             note=True,
             settled=self._settled if opening else None,
@@ -139,7 +146,7 @@ class HistoryWorld:
         found = await planner.find(asked)
 
         async def proved(chosen: Chosen, absent: Sequence[Span]) -> None:
-            await note_absent(self.ledger, chosen, absent, self.server_time.now())
+            await note_absent(ledger, chosen, absent, self.server_time.now())
 
         backfill = Backfill(
             make_plan(found.wants, planner.pools),

@@ -93,16 +93,17 @@ class MemoryLedger:
             and row.mark < row.until
         }
 
-    async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]]) -> list[Run]:
-        """What is neither stored nor a listed gap."""
+    async def holes(self, spans: Mapping[Series, tuple[datetime, datetime]], *, open_too: bool = False) -> list[Run]:
+        """What is neither stored nor a listed gap, or an open one."""
         self._answer()
+        covering = {GapStatus.ABSENT} if open_too else {GapStatus.ABSENT, GapStatus.OPEN}
         holes: list[Run] = []
         for series, span in sorted(spans.items()):
             facts = self.facts.get(series, {})
             times = [
                 time
                 for time in open_times(series, *span)
-                if not self._stored(series, time) and not (time in facts and _listed(facts[time]))
+                if not self._stored(series, time) and not (time in facts and facts[time].status in covering)
             ]
             holes.extend(Run(series, run[0], run[-1]) for run in _runs(times, series.interval.duration))
         return holes

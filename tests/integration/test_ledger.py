@@ -124,6 +124,13 @@ class LedgerSuite:
         assert await subject.ledger.holes({SERIES: (at(2), at(12))}) == [run(9, 11)]
         assert await subject.ledger.holes({SERIES: (at(7), at(8)), OTHER: (at(0), at(1))}) == [run(0, 0, OTHER)]
 
+    async def test_of_an_open_gap_what_is_not_stored_is_a_hole_where_it_is_asked_for(self, subject: Subject) -> None:
+        """Also before the row is brought up to date; what is absent is no hole."""
+        await subject.ask(0, 9, opened(0, 4), absent(6, 8))
+        await subject.store(2, 5)
+        holes = await subject.ledger.holes({SERIES: (at(1), at(11))}, open_too=True)
+        assert holes == [run(1, 1), run(3, 4), run(9, 10)]
+
     async def test_a_finding_becomes_a_row(self, subject: Subject) -> None:
         """With everything that was said of it; of an absent one it is known when to ask again."""
         await subject.ask(0, 9, opened(0, 4, LATE))

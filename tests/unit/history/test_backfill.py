@@ -8,7 +8,7 @@ import pytest
 from streamer.domain.candle import Source
 from streamer.domain.errors import Geoblocked, Refused, Unavailable
 from streamer.domain.gaps import Span
-from streamer.domain.instrument import Instrument
+from streamer.domain.instrument import Instrument, Market
 from streamer.domain.interval import Interval, to_ms
 from streamer.history.backfill import BackfillOptions, Headway
 from streamer.history.runs import Asked
@@ -224,7 +224,7 @@ async def test_a_failing_series_holds_no_slot_while_it_waits() -> None:
 
 
 async def test_a_refused_series_is_not_asked_for_page_by_page() -> None:
-    """Its other pages are left out; an exchange that lets nobody in is not asked for other series either."""
+    """Its other pages are left out; a market that lets nobody in is not asked for other series either."""
     world = HistoryWorld()
     world.server.failing = {"BADUSDT": Refused("no such symbol")}
     options = BackfillOptions(concurrency=1)
@@ -234,6 +234,18 @@ async def test_a_refused_series_is_not_asked_for_page_by_page() -> None:
     reports = await world.clock.finish(world.backfill([asked(-50, of=BAD), asked(-50)], options=options))
     assert len(world.server.asked) == 2
     assert [str(one.error) for one in reports] == ["not from here"] * 2
+
+
+async def test_a_market_that_lets_nobody_in_closes_no_other() -> None:
+    """Contracts may be refused where spot is served: each market says so for itself."""
+    world = HistoryWorld()
+    world.server.failing = {"ETHUSDT": Geoblocked("not from here")}
+    eth = instrument("ETH", market=Market.LINEAR)
+    reports = await world.clock.finish(world.backfill([asked(-500, of=eth), asked(-500)]))
+    assert {one.series.symbol: str(one.error) for one in reports} == {
+        "ETH-USDT-PERP": "not from here", "BTC-USDT": "None",
+    }  # fmt: skip
+    assert sorted(world.minutes()) == list(range(-500, -2))
 
 
 async def test_nothing_asked_is_nothing_done() -> None:
@@ -255,6 +267,22 @@ async def test_what_is_stored_is_not_asked_for_again() -> None:
     await world.clock.finish(world.backfill([asked(-60)]))
     assert world.minutes()[-3:] == [-50, -45, -20]
     assert len(world.server.asked) == 2
+
+
+async def test_of_an_open_gap_only_what_is_not_stored_is_asked_for() -> None:
+    """What was stored since the gap was written down is not, though nobody closed it."""
+    world = HistoryWorld()
+    await world.clock.finish(world.backfill([asked(-60, -25)]))
+    run = Run(Chosen(BTC, Interval.M1).series, minute(-60), minute(-21))
+    finding = Finding(run, GapStatus.OPEN, GapCause.HISTORY, "was away", AT_NOON)
+    world.ledger.facts.clear()
+    stored, world.delivered = world.delivered, []
+    await world.ledger.record(run, [finding], AT_NOON)
+    world.delivered = list(stored)
+    world.server.asked.clear()
+    [report] = await world.clock.finish(world.backfill([asked(-60, -10)]))
+    assert world.minutes()[len(stored) :] == list(range(-25, -10))
+    assert (report.candles, len(world.server.asked)) == (15, 2)
 
 
 async def test_what_is_proved_absent_is_not_asked_for_again() -> None:

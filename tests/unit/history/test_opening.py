@@ -1,10 +1,11 @@
-"""Series of which nobody says since when they are traded: the first page tells, and nothing is found out twice."""
+"""Series of which nobody says since when they are traded: the first page tells, and what it shows is stored."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from streamer.domain.gaps import Span
 from streamer.domain.interval import Interval, to_ms
 from streamer.history.runs import Asked
 from streamer.store.contract import GapFilter, GapStatus
@@ -79,6 +80,22 @@ async def test_an_empty_first_page_is_looked_beyond() -> None:
     world.server.asked.clear()
     assert await world.clock.finish(world.backfill(ASKED, opening=True)) == []
     assert world.server.asked == []
+
+
+async def test_years_before_the_first_candle_cost_each_run_a_few_requests() -> None:
+    """Of what no answer shows, each run asks for the first page, and twice for each page of days; it says so."""
+    world = HistoryWorld(page_rows=100, intervals=(Interval.H1, Interval.D1))
+    since, first = AT_NOON - timedelta(days=300, hours=12), AT_NOON - timedelta(days=5)
+    world.server.listed_ms = to_ms(first)
+    ask = [Asked(Chosen(instrument("BTC"), Interval.H1), since)]
+    await world.clock.finish(world.backfill(ask, opening=True))
+    for _ in range(2):
+        world.server.asked.clear()
+        [report] = await world.clock.finish(world.backfill(ask, opening=True))
+        assert lengths_asked(world) == ["1h"] + ["1d"] * 4
+        assert report.candles == 0
+        [span] = report.unserved
+        assert span == Span(to_ms(since), to_ms(since + timedelta(days=200, hours=-1)))
 
 
 async def test_a_first_page_that_cannot_be_read_is_asked_for_again_with_the_rest() -> None:
