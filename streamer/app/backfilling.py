@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -186,7 +185,7 @@ async def _conclude(place: Workplace, fillings: Sequence[Filling], stop: Stop) -
     """Write down what is missing still of what is followed; until ``stop``, bring gaps and rollups up to date."""
     followed = await _patiently(place, lambda: followed_since(place.pool))
     for filling in fillings:
-        await _patiently(place, partial(filling.list_failures, followed))
+        await filling.list_failures(followed)
     if stop.asked.is_set():
         return
     await _patiently(place, lambda: place.ledger.reconcile(now(place.clock)))
