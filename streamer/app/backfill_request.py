@@ -20,7 +20,7 @@ class BackfillRequest:
     """What to bring: candles that open in [since, until), or the newest ``latest`` that are settled.
 
     Without symbols or exchanges what the settings follow. ``is_repeated`` tells a later round of many: what is kept no
-    longer since the first is then left out, and not refused.
+    longer since the first is then left out, and not refused; nor is a name that was delisted.
     """
 
     symbols: Sequence[str] = ()
@@ -38,10 +38,14 @@ class BackfillRequest:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The spans that are meant, by exchange; and the markets of exchanges that may hold more, but could not be read."""
+    """The spans that are meant, by exchange; and the markets of exchanges that may hold more, but could not be read.
+
+    ``lost`` are names and patterns that mean nothing since an earlier round.
+    """
 
     spans: Mapping[str, Sequence[Asked]] = field(default_factory=dict)
     unread: Mapping[str, HistoryError] = field(default_factory=dict)
+    lost: Mapping[str, ConfigurationError] = field(default_factory=dict)
 
 
 def require_files(settings: Settings, names: Sequence[str]) -> None:
@@ -64,11 +68,19 @@ def spans_asked(settings: Settings, request: BackfillRequest, opened: Opened) ->
     """The series that are meant and their spans, for each exchange of which any are.
 
     Raises:
-        ConfigurationError: a symbol that no exchange has, nothing at all, or a range in which nothing can have closed.
+        ConfigurationError: a symbol that no exchange has, an interval that a named one lacks, nothing at all, or a
+            range in which nothing can have closed.
     """
     registries = {name: access.registry for name, access in opened.accesses.items()}
     choice = choose(
-        settings, registries, request.symbols, request.intervals, request.exclude, all_known=not opened.unreachable
+        settings,
+        registries,
+        request.symbols,
+        request.intervals,
+        request.exclude,
+        all_known=not opened.unreachable,
+        are_named=bool(request.exchanges),
+        lenient=request.is_repeated,
     )
     if choice.is_empty and not opened.unreachable:
         raise ConfigurationError(f"nothing is followed on {', '.join(registries)}: name the symbols to bring")
@@ -77,7 +89,7 @@ def spans_asked(settings: Settings, request: BackfillRequest, opened: Opened) ->
         for name, series in choice.series.items()
         if series
     }
-    return Asking(spans, choice.unread)
+    return Asking(spans, choice.unread, choice.lost)
 
 
 def _span_of(one: Chosen, request: BackfillRequest, access: Access) -> Asked:

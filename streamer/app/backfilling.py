@@ -5,7 +5,7 @@ rollups while it runs; otherwise that is done here, at the end.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,7 +21,7 @@ from streamer.app.retaining import refuse_expired
 from streamer.app.service import mark_of
 from streamer.app.signals import Stop
 from streamer.app.standing import Standings
-from streamer.domain.errors import HistoryError, StoreUnavailable
+from streamer.domain.errors import ConfigurationError, HistoryError, StoreUnavailable
 from streamer.domain.series import Series
 from streamer.history.dividing import Supply
 from streamer.history.landing import Landing
@@ -49,12 +49,14 @@ _WHOLE_SHARE = 1.0  # of what the settings allow: by default half of the limit, 
 class BackfillReport:
     """What became of it. ``written`` counts what the store did; ``rejected`` what it refused, by series and reason.
 
-    ``unreachable`` are exchanges, or markets of them that may hold more of what was meant. ``took_s`` is from the first
+    ``unreachable`` are exchanges, or markets of them that may hold more of what was meant; ``lost`` are names and
+    patterns that meant something in an earlier round. ``took_s`` is from the first
     request for candles to the last one's commit. ``kept_from`` is set where what is older was asked for and left out.
     """
 
     filled: Sequence[Filled]
     unreachable: Mapping[str, HistoryError]
+    lost: Mapping[str, ConfigurationError] = field(default_factory=dict)
     written: Mapping[Written, int] = field(default_factory=dict)
     rejected: Mapping[tuple[Series, str], int] = field(default_factory=dict)
     interrupted: bool = False
@@ -64,7 +66,7 @@ class BackfillReport:
     @property
     def is_whole(self) -> bool:
         """Whether nothing failed."""
-        return not (self.unreachable or self.rejected or any(one.failed for one in self.filled))
+        return not (self.unreachable or self.lost or self.rejected or any(one.failed for one in self.filled))
 
 
 async def backfill(
@@ -78,8 +80,9 @@ async def backfill(
 ) -> BackfillReport:
     """Bring what is missing, or only find out what that takes. One series, and one exchange, stops no other.
 
-    From ``begun`` on there may be something to store: when ``stop`` is asked for then, nothing more is fetched, and
-    what was fetched is stored. Before, cancelling loses nothing. ``standings`` are those of the rounds before, if any.
+    From ``begun`` on, when the first exchange is planned, there may be something to store: when ``stop`` is asked for
+    then, nothing more is fetched, and what was fetched is stored. Before, cancelling loses nothing. ``standings`` are
+    those of the rounds before, if any.
 
     Raises:
         ConfigurationError: a symbol that no exchange has, a range in which nothing can have closed, mixed candles.
@@ -93,9 +96,11 @@ async def backfill(
         if request.dry_run:
             async with place.exchanges(names, keep_nothing, traceless=True) as opened:
                 asked, _ = await _kept_spans(place, settings, request, opened)
-                fillings = await _prepared(place, request, asked.spans, opened, screen)
+                fillings = _fillings(place, request, asked.spans, opened, screen)
+                await _plan(fillings, asked.spans)
                 return BackfillReport(
-                    filled=[one.outcome() for one in fillings], unreachable={**opened.unreachable, **asked.unread}
+                    filled=[one.outcome() for one in fillings.values()],
+                    unreachable={**opened.unreachable, **asked.unread},
                 )
         landing = Landing(
             place.writer,
@@ -110,16 +115,15 @@ async def backfill(
                     await Instruments(place.pool).save_instruments(name, access.registry.instruments)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(landing.run())
-                fillings = await _prepared(place, request, asked.spans, opened, screen, settled=landing.settled)
-                began_at = place.clock.monotonic()
-                begun.set()
-                await _fetch(fillings, request, landing.settled, stop)
+                fillings = _fillings(place, request, asked.spans, opened, screen)
+                began_at = await _fetch(place, fillings, asked.spans, request, landing.settled, begun=begun, stop=stop)
                 landing.close()
             took_s = place.clock.monotonic() - began_at
-            await _conclude(place, fillings, stop)
+            await _conclude(place, fillings.values(), stop)
             return BackfillReport(
-                filled=[one.outcome() for one in fillings],
+                filled=[one.outcome() for one in fillings.values()],
                 unreachable={**opened.unreachable, **asked.unread},
+                lost=asked.lost,
                 written=landing.written,
                 rejected=landing.rejected,
                 interrupted=stop.asked.is_set(),
@@ -143,34 +147,52 @@ async def _kept_spans(
     return replace(asked, spans=kept), bound
 
 
-async def _prepared(
-    place: Workplace,
-    request: BackfillRequest,
-    asked: Mapping[str, Sequence[Asked]],
-    opened: Opened,
-    screen: Screen,
-    *,
-    settled: Settled | None = None,
-) -> list[Filling]:
-    """Each exchange's part, planned; without ``settled`` nothing is stored on the way."""
+def _fillings(
+    place: Workplace, request: BackfillRequest, asked: Mapping[str, Sequence[Asked]], opened: Opened, screen: Screen
+) -> dict[str, Filling]:
+    """Each exchange's part."""
     recorder = quiet_recorder()
     random = Random()  # noqa: S311 - jitter, not secrets
-    fillings = {
+    return {
         name: Filling(
             name, opened.accesses[name], place, screen, recorder=recorder, random=random, supply=request.source
         )
         for name in asked
     }
+
+
+async def _plan(fillings: Mapping[str, Filling], asked: Mapping[str, Sequence[Asked]]) -> None:
+    """Only plan: nothing is stored on the way."""
     async with asyncio.TaskGroup() as tasks:
         for name, filling in fillings.items():
-            tasks.create_task(filling.prepare(asked[name], settled))
-    return list(fillings.values())
+            tasks.create_task(filling.prepare(asked[name], None))
 
 
-async def _fetch(fillings: Sequence[Filling], request: BackfillRequest, settled: Settled, stop: Stop) -> None:
-    """Fetch until all was delivered, or ``stop`` is asked for."""
+async def _fetch(
+    place: Workplace,
+    fillings: Mapping[str, Filling],
+    asked: Mapping[str, Sequence[Asked]],
+    request: BackfillRequest,
+    settled: Settled,
+    *,
+    begun: asyncio.Event,
+    stop: Stop,
+) -> float:
+    """Plan and fetch, each exchange at its own pace, until all was delivered or ``stop`` is asked for.
+
+    Returns:
+        The monotonic instant at which the first was planned.
+    """
+    planned_at: list[float] = []
+
+    async def fill(name: str, filling: Filling) -> None:
+        await filling.prepare(asked[name], settled)
+        planned_at.append(place.clock.monotonic())
+        begun.set()
+        await filling.run(request.concurrency, settled)
+
     async with asyncio.TaskGroup() as tasks:
-        fetching = [tasks.create_task(filling.run(request.concurrency, settled)) for filling in fillings]
+        fetching = [tasks.create_task(fill(name, filling)) for name, filling in fillings.items()]
         stopping = tasks.create_task(stop.asked.wait())
         pending: set[asyncio.Task[object]] = {*fetching}
         while pending and not stopping.done():
@@ -179,9 +201,11 @@ async def _fetch(fillings: Sequence[Filling], request: BackfillRequest, settled:
         for task in (*fetching, stopping):
             task.cancel()
         await asyncio.wait({*fetching, stopping})
+    begun.set()
+    return min(planned_at, default=place.clock.monotonic())
 
 
-async def _conclude(place: Workplace, fillings: Sequence[Filling], stop: Stop) -> None:
+async def _conclude(place: Workplace, fillings: Iterable[Filling], stop: Stop) -> None:
     """Write down what is missing still of what is followed; until ``stop``, bring gaps and rollups up to date."""
     followed = await _patiently(place, lambda: followed_since(place.pool))
     for filling in fillings:

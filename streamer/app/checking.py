@@ -41,7 +41,7 @@ from streamer.timing.server_time import ServerTime
 
 _OF_SHARE = 0.5  # a running service may spend all of its share, and neither sees the other, unless they lease
 _ATTEMPTS = 3  # somebody waits for the answer
-_OPENING_S = 120.0  # bans last longer
+_MEASURING_S = 120.0  # bans last longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,12 +136,13 @@ class Workplace:
 
         async def open_one(name: str) -> Access | HistoryError:
             try:
-                async with self.clock.timeout_at(self.clock.monotonic() + _OPENING_S):
-                    return await self._open(name, session, deliver)
+                return await self._open(name, session, deliver)
             except HistoryError as error:
                 return error
             except TimeoutError:
-                return Unavailable(f"{name} let nobody in for {_OPENING_S:g} s; it may be limiting this address")
+                return Unavailable(
+                    f"{name} told nobody its time for {_MEASURING_S:g} s; it may be limiting this address"
+                )
 
         async with (
             make_session([*bases, *filter(None, map(self._settings.archive_base, names))]) as session,
@@ -191,8 +192,9 @@ class Workplace:
             server_time=server_time,
             recorder=self._recorder,
         )
-        registry = await load_registry(client, adapter, markets, self._recorder, partly=True)
-        await poll.measure(registry.intervals)
+        registry = await load_registry(client, adapter, markets, self._recorder, partly=True, clock=self.clock)
+        async with self.clock.timeout_at(self.clock.monotonic() + _MEASURING_S):
+            await poll.measure(registry.intervals)
         fetcher = PageFetcher(
             client=client.with_priority(self._priority).with_patience(self._standings.patience_s),
             adapter=adapter,

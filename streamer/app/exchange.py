@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 
+from streamer.app.beginning import beginnings
 from streamer.app.database import Database
 from streamer.app.keeping import Keeping
 from streamer.app.preparing import Preparation, Prepared
@@ -40,8 +41,6 @@ from streamer.symbols.resolve import Chosen
 from streamer.telemetry.recorder import Recorder
 from streamer.timing.clock import Clock
 from streamer.timing.server_time import ServerTime
-
-_LATE_S = 60.0  # closing frames of candles that ended before the start may still arrive for so long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +104,7 @@ class ExchangeService:
             random=shared.random,
         )
         self._chosen: dict[Series, Chosen] = {}
-        self._read_times = (self._server_time.now(),) * 2  # of the lists before the last, and of the last
+        self._read_times: dict[Market, tuple[datetime, datetime]] = {}  # of the lists before the last, and of the last
         self._unsaved: Sequence[Instrument] = ()
         self._listed = asyncio.Event()  # whether there is an unsaved list
 
@@ -130,7 +129,7 @@ class ExchangeService:
         if prepared.is_whole:
             self._remember(prepared.registry.instruments)
         started_time = self._server_time.now()
-        self._read_times = started_time, started_time
+        self._read_times = dict.fromkeys(self._markets, (started_time, started_time))
         keeping = Keeping(
             self._adapter,
             self._chosen,
@@ -181,16 +180,10 @@ class ExchangeService:
 
         A series that was never followed begins after its newest stored candle, if a backfill left one, else now.
         """
-        database, begun = self._shared.database, [one.series for one in prepared.chosen]
+        database = self._shared.database
+        begun = {one.series: self._beginning(one.series, started_time) for one in prepared.chosen}
         await database.ready.wait()
-        stored = await database.newest(begun, started_time - timedelta(seconds=_LATE_S))
-        since = {
-            series: stored[series] + series.interval.duration
-            if series in stored
-            else self._beginning(series, started_time)
-            for series in begun
-        }
-        await keeping.run(feed, since)
+        await keeping.run(feed, await beginnings(database, begun, started_time))
 
     def _remember(self, instruments: Sequence[Instrument]) -> None:
         self._unsaved = instruments
@@ -212,30 +205,32 @@ class ExchangeService:
         """Follow what is newly listed and end what is delisted, for as long as we run, the database away or not.
 
         Series of a market that could not be read at the start join like new ones, and begin as if they had been there.
+        A market that cannot be read later stays as it is.
         """
         shared, every = self._shared, self._shared.settings.listings_every
         unread = set(prepared.registry.unread)
 
         async def read() -> Registry:
             began_time = self._server_time.now()
-            registry = await load_registry(self._client, self._adapter, self._markets, shared.recorder)
-            self._read_times = self._read_times[-1], began_time
+            registry = await load_registry(
+                self._client, self._adapter, self._markets, shared.recorder, partly=True, clock=shared.clock
+            )
+            self._read_times |= {market: (self._read_times[market][-1], began_time) for market in registry.intervals}
             return registry
 
         def changed(registry: Registry, change: Change) -> None:
             """What is new was listed after the lists before, however long ago these could be read."""
-            earliest = self._read_times[0] - every
-            since = {
-                one.series: one.interval.floor(max(one.instrument.listed_time or earliest, earliest))
-                for one in change.joined
-            }
+            since: dict[Series, datetime] = {}
+            for one in change.joined:
+                earliest = self._read_times[one.instrument.market][0] - every
+                since[one.series] = one.interval.floor(max(one.instrument.listed_time or earliest, earliest))
             late = [one.series for one in change.joined if one.instrument.market in unread]
-            since |= {series: self._beginning(series, started_time) for series in late}
-            unread.clear()
+            unread.intersection_update(registry.unread)
             self._chosen = dict(change.followed)
-            keeping.follow(change, since)
+            keeping.follow(change, since, {series: self._beginning(series, started_time) for series in late})
             feed.carry(replan_shards(self._adapter, self._ws_bases(), feed.shards, list(self._chosen.values())))
-            self._remember(registry.instruments)
+            if not registry.unread:  # what a list lacks is closed
+                self._remember(registry.instruments)
 
         relisting = Relisting(
             exchange=self.name,

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
+from streamer.app.beginning import beginnings
 from streamer.app.database import Database
 from streamer.domain.candle import Candle
 from streamer.domain.errors import HistoryError
@@ -54,6 +56,9 @@ class Keeping:
         self._adapter = adapter
         self._chosen = dict(chosen)  # all that may be asked for: what was delisted too
         self._since: Mapping[Series, datetime] = {}
+        self._started_time = server_time.now()
+        self._late: dict[Series, datetime] = {}  # those that join as if they had been there when we started
+        self._late_came = asyncio.Event()
         self._gone: set[Series] = set()  # delisted, and their books not closed yet
         self._database = database
         self._fetcher = fetcher
@@ -84,8 +89,17 @@ class Keeping:
                 attention.paused_ms = self._server_time.now_ms()
             attention.trades = trades
 
-    def follow(self, change: Change, since: Mapping[Series, datetime]) -> None:
-        """Keep what is followed after ``change``, new series from their ``since``; close the books of what is gone."""
+    def follow(
+        self,
+        change: Change,
+        since: Mapping[Series, datetime],
+        late: Mapping[Series, datetime] = MappingProxyType({}),
+    ) -> None:
+        """Keep what is followed after ``change``, new series from their ``since``; close the books of what is gone.
+
+        Those that are ``late`` begin after what was stored of them before we started, if anything was, else at that
+        time. That is looked up when the database is there.
+        """
         for one in change.joined:
             self._attention.pop(one.series, None)  # of a life before
         self._attend(change.followed)
@@ -94,8 +108,11 @@ class Keeping:
             self._closing.put_nowait(one)
         gone = {one.series for one in change.gone}
         self._gone = (self._gone | gone) - change.followed.keys()
-        kept = {series: at for series, at in self._since.items() if series in change.followed or series in self._gone}
-        self._since = {**kept, **since}
+        left = change.followed.keys() | self._gone
+        self._late = {series: at for series, at in {**self._late, **late}.items() if series in left}
+        begun = left - self._late.keys()
+        self._since = {series: at for series, at in {**self._since, **since}.items() if series in begun}
+        self._late_came.set()
         if self._keeper is not None:
             self._keeper.change(self._since, {})
 
@@ -160,6 +177,20 @@ class Keeping:
             tasks.create_task(self._note_breaks())
             tasks.create_task(self._measure_freshness())
             tasks.create_task(self._close_books(self._keeper))
+            tasks.create_task(self._find_beginnings(self._keeper))
+
+    async def _find_beginnings(self, keeper: Keeper) -> None:
+        """Keep those that joined late from where they begin."""
+        while True:
+            await self._late_came.wait()
+            self._late_came.clear()
+            if not self._late:
+                continue
+            found = await beginnings(self._database, self._late, self._started_time)
+            begun = {series: time for series, time in found.items() if series in self._late}  # still
+            self._late = {series: time for series, time in self._late.items() if series not in begun}
+            self._since = {**self._since, **begun}
+            keeper.change(self._since, {})
 
     async def _close_books(self, keeper: Keeper) -> None:
         """Find out when each delisted series ended; what is missing before that is asked for like any other."""
@@ -171,6 +202,7 @@ class Keeping:
             if is_same_life and chosen.series in self._gone:  # else it is listed again
                 self._gone.remove(chosen.series)
                 self._since = {series: at for series, at in self._since.items() if series != chosen.series}
+                self._late.pop(chosen.series, None)
                 keeper.change(self._since, {chosen.series: from_ms(end_ms)})
 
     async def _end_ms(self, chosen: Chosen) -> int:

@@ -50,7 +50,8 @@ async def read_registries(settings: Settings, names: Sequence[str]) -> list[Regi
                 bases={market: rest for market, (_, rest) in bases[name].items()},
                 options=RestOptions(share=settings.rest.share, attempts=_ATTEMPTS),
             )
-            return await load_registry(client, ADAPTERS[name], list(ADAPTERS[name].markets), recorder, partly=True)
+            markets = list(ADAPTERS[name].markets)
+            return await load_registry(client, ADAPTERS[name], markets, recorder, partly=True, clock=clock)
 
         async with asyncio.TaskGroup() as tasks:
             reading = [tasks.create_task(read(name)) for name in names]

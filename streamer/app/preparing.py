@@ -103,7 +103,9 @@ class Preparation:
         The time is asked of those that could be read: they share a clock.
         """
         wanted, markets = self._wanted, list(self._adapter.markets)
-        registry = await load_registry(self._client, self._adapter, markets, self._recorder, partly=True)
+        registry = await load_registry(
+            self._client, self._adapter, markets, self._recorder, partly=True, clock=self._clock
+        )
         await self._poll.measure(registry.intervals)
         found = resolve_readable(registry, wanted.symbols, wanted.exclude, wanted.intervals)
         if found.unread and not found.chosen:

@@ -29,9 +29,9 @@ class Wanted:
 
 
 class Relisting:
-    """``read`` gives the whole list, or raises ``HistoryError``; ``changed`` is told of each change, and does not wait.
+    """``read`` gives the lists that can be read, or raises ``HistoryError``; ``changed`` is told of each change.
 
-    Else whoever is away would hold up the next list.
+    It does not wait: else whoever is away would hold up the next list.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Relisting:
     async def run(self, followed: Mapping[Series, Chosen], *, may_lack: bool = False) -> None:
         """Look for ever, from a first list that said ``followed``. Cancelling loses nothing.
 
-        Where that list ``may_lack`` something wanted, it is looked for every few minutes until there is a whole one.
+        Where a list ``may_lack`` something wanted, the next one is read after a few minutes.
         """
         while True:
             is_doubted = self._missed or may_lack
@@ -68,13 +68,14 @@ class Relisting:
             except HistoryError as error:
                 self._recorder.listing.unreadable(self._exchange, error)
                 continue
-            may_lack = False
+            for why in registry.unread.values():
+                self._recorder.listing.unreadable(self._exchange, why)
             wanted = self._wanted
             found = find_change(registry, followed, wanted.symbols, wanted.exclude, wanted.intervals)
             change = self._believed(found, followed)
             self._tell(change)
             self._changed(registry, change)
-            followed = change.followed
+            followed, may_lack = change.followed, change.may_lack
 
     def _believed(self, change: Change, followed: Mapping[Series, Chosen]) -> Change:
         """The change without what only this list lacks."""

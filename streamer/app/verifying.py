@@ -63,7 +63,14 @@ async def verify(settings: Settings, request: VerifyRequest, tell: Callable[[str
         if request.since is not None:
             refuse_expired(request.since, await place.kept_from(), "compare what is kept")
         registries = {name: access.registry for name, access in opened.accesses.items()}
-        choice = choose(settings, registries, request.symbols, request.intervals, all_known=not opened.unreachable)
+        choice = choose(
+            settings,
+            registries,
+            request.symbols,
+            request.intervals,
+            all_known=not opened.unreachable,
+            are_named=bool(request.exchanges),
+        )
         chosen = choice.series
         if request.symbols or request.intervals:
             chosen = await _kept_here(place, settings, request, registries, chosen)

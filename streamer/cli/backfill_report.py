@@ -107,8 +107,9 @@ def _stored(filled: Filled, report: BackfillReport) -> int:
 
 
 def _show_troubles(report: BackfillReport) -> None:
-    for name, error in report.unreachable.items():
-        click.echo(f"{name} could not be asked: {error}", err=True)
+    unasked = [f"{name} could not be asked: {error}" for name, error in report.unreachable.items()]
+    for line in (*unasked, *(f"{name} failed: {problem}" for name, problem in report.lost.items())):
+        click.echo(line, err=True)
     failed = [one for filled in report.filled for one in filled.failed]
     for one in failed[:_MOST_LISTED]:
         click.echo(f"{one.series} failed: {one.error}{_missing(one.left, one.series.interval)}", err=True)
@@ -160,6 +161,7 @@ def _document(report: BackfillReport) -> dict[str, Any]:
         "kept_from": report.kept_from,
         "exchanges": [_exchange(one, report) for one in report.filled],
         "unreachable": {name: str(error) for name, error in report.unreachable.items()},
+        "lost": {name: str(problem) for name, problem in report.lost.items()},
         "rejected": [
             {"series": str(series), "reason": reason, "candles": count}
             for (series, reason), count in report.rejected.items()

@@ -4,6 +4,7 @@
 
     StreamerError
     ├── ConfigurationError      before anything is opened; exit code 2
+    │   └── IntervalNotOffered  the symbol is known, and its market has no candles of that length
     ├── StartError              a folder, port or server of ours cannot be had; exit code 1
     ├── ImpossibleCandle        a candle that cannot be; counted, never stored
     ├── MalformedFrame          the frame is dropped and counted, the connection lives
@@ -43,6 +44,10 @@ class StreamerError(Exception):
 
 class ConfigurationError(StreamerError):
     """A wrong argument, setting or symbol. Raised before anything is opened; the command line exits with 2."""
+
+
+class IntervalNotOffered(ConfigurationError):
+    """A symbol is known, and its market offers no candles of the length that is wanted."""
 
 
 class StartError(StreamerError):

@@ -2,10 +2,11 @@
 
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from math import ceil
 from sys import maxsize
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from streamer.domain.candle import Candle, Delivery, Source
 from streamer.domain.gaps import Span, windows
@@ -75,6 +76,12 @@ class PageFetcher:
         self._server_time = server_time
         self._deliver = deliver
         self._recorder = recorder
+
+    def with_patience(self, seconds: float) -> Self:
+        """This fetcher for callers who would rather hear ``Barred`` than wait longer for a ban or a pause to end."""
+        view = copy(self)
+        view._client = self._client.with_patience(seconds)  # noqa: SLF001 - its own class
+        return view
 
     def page_rows(self, chosen: Chosen) -> int:
         """The most candles that one request may ask for."""

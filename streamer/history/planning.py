@@ -2,7 +2,7 @@
 
 Where an exchange does not publish when an instrument was listed, its first page is asked for, if it may be; when that
 is empty, its first hour is found with longer candles, and what one answer shows to come before it is written down as
-absent. What no answer shows is looked at again by the next run.
+absent. What no answer shows is looked at again by the next run. No ban is waited for: another host may answer.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from streamer.history.patient import Lookup
 from streamer.history.plan import Page, Want, after
 from streamer.history.runs import Asked, asked_span
 from streamer.protocol.adapter import Pool
+from streamer.rest.client import PATIENCE_S
 from streamer.store.contract import Finding, GapCause, GapStatus, Run
 from streamer.symbols.resolve import Chosen
 from streamer.timing.server_time import ServerTime
@@ -92,6 +93,7 @@ class Planner:
         settled: Settled | None = None,
     ) -> None:
         self._fetcher = fetcher
+        self._probing = fetcher.with_patience(PATIENCE_S)
         self._ledger = ledger
         self._note = note
         self._server_time = server_time
@@ -172,17 +174,17 @@ class Planner:
         if chosen.instrument.listed_time is not None or first.first_ms > span.first_ms or not is_wide:
             return holes
         if self._settled is not None:
-            opened = await open_page(self._fetcher, self._want(chosen, holes), self._settled)
+            opened = await open_page(self._probing, self._want(chosen, holes), self._settled)
             if opened is not None:
                 found.opened[chosen] = opened
                 await self._note_absent(chosen, opened.absent)
                 return list(opened.holes)
-        by_day = await self._fetcher.first_day(chosen, first)
+        by_day = await self._probing.first_day(chosen, first)
         if by_day is None:
             found.unserved[chosen] = first
             return holes[1:]
         day = Span(by_day.open_ms, min(first.last_ms, by_day.open_ms + Interval.D1.milliseconds - step))
-        by_hour = await self._fetcher.first_day(chosen, day, Interval.H1)
+        by_hour = await self._probing.first_day(chosen, day, Interval.H1)
         first_ms = by_day.open_ms
         if by_hour is not None and by_hour.witnessed_ms == day.first_ms:
             first_ms = by_hour.open_ms

@@ -100,7 +100,7 @@ class RestClient:
     def with_patience(self, seconds: float) -> Self:
         """This client for callers who would rather hear ``Barred`` than wait longer for a ban or a pause to end."""
         view = copy.copy(self)
-        view._patience_s = seconds  # noqa: SLF001 - its own class
+        view._patience_s = min(seconds, self._patience_s)  # noqa: SLF001 - its own class
         return view
 
     def statistics(self) -> tuple[PoolStatistics, ...]:

@@ -11,21 +11,24 @@ from streamer.domain.errors import ConfigurationError
 from streamer.domain.instrument import Status
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
+from streamer.symbols.readable import resolve_readable
 from streamer.symbols.registry import Registry
-from streamer.symbols.resolve import Chosen, resolve
+from streamer.symbols.resolve import Chosen
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """``followed`` is everything from now on, ``joined`` is new in it, ``gone`` was followed and is delisted.
 
-    ``problems`` are sentences about spellings that mean nothing now.
+    ``problems`` are sentences about spellings that mean nothing now. The list ``may_lack`` something wanted where a
+    market could not be read.
     """
 
     followed: Mapping[Series, Chosen]
     joined: tuple[Chosen, ...]
     gone: tuple[Chosen, ...]
     problems: tuple[str, ...]
+    may_lack: bool = False
 
 
 def find_change(
@@ -37,26 +40,31 @@ def find_change(
 ) -> Change:
     """Compare the series that are ``followed`` with what ``symbols`` mean by the new list.
 
-    A spelling that means nothing any more is a problem to tell, not an error: others go on.
+    A spelling that means nothing any more is a problem to tell, not an error: others go on. What is followed on a
+    market that could not be read is listed still.
     """
     after: dict[Series, Chosen] = {}
     gone: list[Chosen] = []
     for series, chosen in followed.items():
         listed = registry.by_symbol(series.symbol) or registry.clashing(chosen.instrument)
-        if listed is None or listed.status is Status.CLOSED:
+        if listed is None and chosen.instrument.market in registry.unread:
+            after[series] = chosen
+        elif listed is None or listed.status is Status.CLOSED:
             gone.append(chosen)
         else:
             after[series] = Chosen(listed, chosen.interval)
     joined: list[Chosen] = []
     problems: list[str] = []
+    may_lack = False
     for symbol in symbols:
         try:
-            wanted = resolve(registry, [symbol], exclude, intervals)
+            found = resolve_readable(registry, [symbol], exclude, intervals)
         except ConfigurationError as error:
             problems.append(str(error))
             continue
-        for one in wanted:
+        may_lack = may_lack or bool(found.unread)
+        for one in found.chosen:
             if one.series not in after and one.instrument.status is not Status.CLOSED:
                 after[one.series] = one
                 joined.append(one)
-    return Change(after, tuple(joined), tuple(gone), tuple(problems))
+    return Change(after, tuple(joined), tuple(gone), tuple(problems), may_lack)

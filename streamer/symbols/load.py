@@ -5,13 +5,17 @@ Which of the instruments are followed is decided elsewhere.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-from streamer.domain.errors import HistoryError, MalformedAnswer
+from streamer.domain.errors import HistoryError, MalformedAnswer, Unavailable
 from streamer.domain.instrument import Market
 from streamer.protocol.adapter import ExchangeAdapter, InstrumentPage
 from streamer.rest.client import PATIENCE_S, RestClient
 from streamer.symbols.registry import Registry
 from streamer.telemetry.recorder import Recorder
+from streamer.timing.clock import Clock
+
+_MARKET_S = 120.0  # bans last longer, and pauses for pace are shorter
 
 
 async def load_registry(
@@ -21,10 +25,12 @@ async def load_registry(
     recorder: Recorder,
     *,
     partly: bool = False,
+    clock: Clock | None = None,
 ) -> Registry:
     """The registry of the exchange's instruments on ``markets``, every page of every list. A ban is not waited for.
 
-    ``partly`` leaves out markets that cannot be read, as long as one can; the registry tells which.
+    ``partly`` leaves out markets that cannot be read, as long as one can; the registry tells which. With a ``clock``
+    a market is also given up after two minutes, so that one that only puts us off holds up no other.
 
     Raises:
         HistoryError: a market could not be read. A list without it would call good symbols unknown, so there is none.
@@ -36,10 +42,15 @@ async def load_registry(
 
     async def read(market: Market) -> list[InstrumentPage]:
         try:
-            return await _load_market(client, adapter, market)
+            async with nullcontext() if clock is None else clock.timeout_at(clock.monotonic() + _MARKET_S):
+                return await _load_market(client, adapter, market)
         except HistoryError as error:
             unread[market] = error
-            return []
+        except TimeoutError:
+            unread[market] = Unavailable(
+                f"{adapter.name} put us off for {_MARKET_S:g} s; it may be limiting this address"
+            )
+        return []
 
     async with asyncio.TaskGroup() as tasks:  # together: a host that never answers takes minutes to give up
         reading = [tasks.create_task(read(market)) for market in markets]

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-from streamer.domain.errors import ConfigurationError
+from streamer.domain.errors import ConfigurationError, IntervalNotOffered
 from streamer.domain.instrument import Instrument, Status
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
@@ -35,7 +35,7 @@ def resolve(
 
     Raises:
         ConfigurationError: an unknown, ambiguous or clashing name, a pattern without a match, a name both followed and
-            excluded, or an interval that the instrument's market does not offer.
+            excluded; IntervalNotOffered by the instrument's market.
     """
     excluded = {native_name(one) for spelling in exclude for one in all_matching(registry, spelling)}
     outright = {
@@ -103,7 +103,7 @@ def _check_interval(registry: Registry, instrument: Instrument, interval: Interv
     offered = registry.intervals[instrument.market]
     if interval not in offered:
         known = ", ".join(one.value for one in Interval if one in offered)
-        raise ConfigurationError(
+        raise IntervalNotOffered(
             f"{registry.exchange} has no candles of {interval.value} for {instrument.symbol}: "
             f"its {instrument.market.value} market offers {known}"
         )

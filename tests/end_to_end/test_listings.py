@@ -23,6 +23,7 @@ FAULTS = (
     Fault(kind=FaultKind.HALTED, exchange="binance", symbol=HALTED.native, at_s=300.0, for_s=480.0),
 )
 SYMBOLS = {"binance": ["???-USDT-PERP"]}
+COIN_M_AWAY = Fault(kind=FaultKind.REST_DOWN, exchange="binance", market=Market.INVERSE, at_s=200.0)
 UNTIL = "select extract(epoch from until)::bigint * 1000 from followed where symbol = $1"
 
 
@@ -134,3 +135,28 @@ async def test_what_is_listed_while_the_database_is_away_is_followed(
             [row for row in await rows(plain_database.url) if row.symbol in {one.symbol for one in listed}],
             truth(simulator, listed),
         )
+
+
+async def test_a_market_that_is_away_stops_no_listing_of_another(plain_database: TestDatabase, tmp_path: Path) -> None:
+    """COIN-M is away from before the listing to the end: the perpetual joins, and nothing of COIN-M is closed."""
+    listed = Fault(kind=FaultKind.LISTED, exchange="binance", symbol=NEW.native, at_s=400.0)
+    async with simulating(listed, COIN_M_AWAY, rate=RATE) as simulator:
+        config = write_settings(
+            tmp_path, simulator.urls, SYMBOLS, database_url=plain_database.url, rate=RATE, listings_every="2m"
+        )
+        async with service("run", "--config", config, folder=tmp_path) as running:
+            await running.ready()
+            await running.logged("listings_changed", joined=1)
+
+            async def is_stored() -> bool:
+                return any(row.symbol == NEW.symbol for row in await rows(plain_database.url))
+
+            await until(is_stored, "what is new is stored")
+            assert running.log("listings_unreadable")
+            connection = await asyncpg.connect(plain_database.url)
+            try:
+                states = await connection.fetch("select distinct status from instruments where market = 'inverse'")
+            finally:
+                await connection.close()
+            assert [row["status"] for row in states] == ["trading"]
+            assert await running.stopped() == 0

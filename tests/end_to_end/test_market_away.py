@@ -1,12 +1,13 @@
 """A ban of one market's host from the start on: what is followed elsewhere starts, and the market joins afterwards."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 
 from streamer.domain.instrument import Market
 from streamer.simulator.faults import Fault, FaultKind
-from tests.end_to_end.process import service, until
+from tests.end_to_end.process import command, service, until
 from tests.end_to_end.world import MINUTE_MS, Followed, check_rows, rows, simulating, truth, write_settings
 from tests.integration.servers import TestDatabase
 
@@ -93,4 +94,28 @@ async def test_what_was_followed_before_a_ban_is_whole_after_it(plain_database: 
             finally:
                 await connection.close()
             assert closed == 0
+            assert await running.stopped() == 0
+
+
+async def test_what_joins_after_a_ban_goes_on_where_a_backfill_ended(
+    plain_database: TestDatabase, tmp_path: Path
+) -> None:
+    """As it does without the ban: the ten minutes between the backfill and the service are filled."""
+    ban = replace(BAN, at_s=300.0)
+    async with simulating(ban, rate=RATE) as simulator:
+        config = write_settings(
+            tmp_path, simulator.urls, {"binance": ["BTC-USDT*"]}, database_url=plain_database.url, rate=RATE
+        )
+        begun_ms = simulator.now_ms()
+        brought = await command("backfill", "--config", config, "--latest", "20", folder=tmp_path)
+        assert brought.code == 0, brought.errors
+        await until(lambda: simulator.now_ms() > begun_ms + 600_000, "the ban has begun, and minutes are missing")
+        async with service("run", "--config", config, folder=tmp_path) as running:
+            await running.logged("listings_changed", 60.0, joined=1)
+
+            async def whole() -> bool:
+                have = await stored(plain_database, SPOT)
+                return have >= set(range(min(have), begun_ms // MINUTE_MS * MINUTE_MS + 1_200_000, MINUTE_MS))
+
+            await until(whole, "no minute is missing")
             assert await running.stopped() == 0

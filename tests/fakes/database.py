@@ -1,6 +1,7 @@
 """The database of a running service, over the in-memory twins of its store and its ledger."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from streamer.app.database import Database
 from streamer.domain.candle import Delivery
@@ -29,6 +30,14 @@ class MemoryDatabase(Database):
     async def write(self, batch: Sequence[Delivery]) -> WriteReport:
         """Write to the store's twin."""
         return await self.store.write(batch)
+
+    async def newest(self, series: Sequence[Series], ended_by: datetime) -> Mapping[Series, datetime]:
+        """The newest stored open time of each series, of candles that ended by then."""
+        return {
+            one: time
+            for one, time in sorted(self.store.rows)
+            if one in series and time + one.interval.duration <= ended_by
+        }
 
     async def recently_traded(self, series: Sequence[Series], most: int) -> Mapping[Series, list[bool]]:
         """Whether each of the newest stored candles had a trade, oldest first."""

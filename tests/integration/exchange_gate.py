@@ -1,6 +1,6 @@
-"""A way to Binance's REST side that refuses the candles of one symbol, as the exchange refuses a symbol it dropped."""
+"""A way to Binance's REST side that refuses the candles of one symbol, by itself as one that the exchange dropped."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -10,13 +10,21 @@ from aiohttp import web
 _REFUSAL = {"code": -1121, "msg": "Invalid symbol."}
 
 
-class Gate:
-    """Passes everything else on to ``target``. ``url`` is known inside ``serving``."""
+async def dropped() -> web.Response | None:
+    """The exchange does not know the symbol."""
+    return web.json_response(_REFUSAL, status=400)
 
-    def __init__(self, target: str, refused: str) -> None:
+
+class Gate:
+    """Passes everything else on to ``target``, and what ``refusal`` lets pass. ``url`` is known inside ``serving``."""
+
+    def __init__(
+        self, target: str, refused: str, refusal: Callable[[], Awaitable[web.Response | None]] = dropped
+    ) -> None:
         self.url = ""
         self._target = target
         self._refused = refused
+        self._refusal = refusal
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Self]:
@@ -25,7 +33,9 @@ class Gate:
 
             async def answer(request: web.Request) -> web.Response:
                 if "klines" in request.path and request.query.get("symbol") == self._refused:
-                    return web.json_response(_REFUSAL, status=400)
+                    refusal = await self._refusal()
+                    if refusal is not None:
+                        return refusal
                 async with session.get(self._target + request.path_qs) as found:
                     return web.Response(status=found.status, body=await found.read(), content_type="application/json")
 

@@ -329,6 +329,7 @@ async def test_wrong_arguments_are_told_in_a_sentence(plain_database: TestDataba
     """Exit 2 each; an exchange that cannot be had is exit 1, and the others are brought."""
     async with slow_world(plain_database) as world:
         config = settings_file(world, tmp_path)
+        both = ("--exchange", "binance", "--exchange", "bybit")
         for wrong, said in [
             ((), "say how far back"),
             (("--until", "2024-01-01"), "say how far back"),
@@ -345,6 +346,10 @@ async def test_wrong_arguments_are_told_in_a_sentence(plain_database: TestDataba
             (("--latest", "5", "--symbols", "NOPE-USDT"), "no symbol 'NOPE-USDT'"),
             (("--latest", "5", "--symbols", "NOPE*"), "matches the pattern 'NOPE*'"),
             (("--latest", "5", "--exchange", "bybit", "--interval", "1s"), "no candles of 1s"),
+            (
+                ("--latest", "5", "--symbols", "BTC-USDT", *both, "--interval", "1m", "--interval", "1s"),
+                "bybit has no candles",
+            ),
             (("--latest", "5", "--every", "often"), "no length of time"),
             (("--latest", "5", "--every", "4h", "--dry-run"), "nothing to repeat"),
         ]:

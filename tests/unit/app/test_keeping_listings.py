@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from streamer.domain.candle import Delivery, Source
 from streamer.domain.errors import HistoryError, Refused, Unavailable
 from streamer.domain.instrument import Status
 from streamer.domain.interval import Interval
@@ -169,3 +170,27 @@ async def test_an_exchange_that_is_away_closes_no_books_early() -> None:
         world.keeping.follow(change(BTC, gone=(ETH,)), {})
         await world.go_to(20)
         assert followed(world, ETH.series)[1] == 5
+
+
+@pytest.mark.parametrize("is_ready", [True, False])
+async def test_what_joins_late_goes_on_after_what_a_backfill_left(*, is_ready: bool) -> None:
+    """As if it had been there at the start, whether the database is there then or not; without that, from its time."""
+    world = World("BTC")
+    for minute in range(-20, -15):
+        candle = candle_of(ETH.series, minute)
+        world.database.store.rows[ETH.series, candle.open_time] = Delivery(candle, Source.REST, candle.open_time)
+    if is_ready:
+        world.database.ready.set()
+    async with world.running():
+        await world.go_to(10)
+        joining = change(BTC, ETH, SOL, joined=(ETH, SOL))
+        world.keeping.follow(joining, {ETH.series: at(9), SOL.series: at(9)}, {ETH.series: at(0), SOL.series: at(0)})
+        world.keeping.settled([BTC.series, ETH.series, SOL.series])
+        await world.go_to(12)
+        candle = candle_of(ETH.series, 11)
+        await world.deliver([Delivery(candle, Source.WS, candle.open_time)])
+        world.database.ready.set()
+        await world.go_to(40)
+        assert world.minutes(ETH.series)[:40] == list(range(-20, 20))
+        assert world.minutes(SOL.series)[:20] == list(range(20))
+        assert min(followed(world, one.series)[0] for one in (BTC, ETH, SOL)) > 9

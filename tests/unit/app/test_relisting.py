@@ -25,7 +25,7 @@ WANTED = Wanted(symbols=("*-USDT-PERP",), exclude=(), intervals=(Interval.M1,))
 class Stage:
     """A relisting over scripted lists; the last one stays."""
 
-    def __init__(self, *lists: Sequence[Instrument] | HistoryError) -> None:
+    def __init__(self, *lists: Sequence[Instrument] | HistoryError | Registry) -> None:
         self.clock = FakeClock()
         self.facts = Facts()
         self.reads_at: list[float] = []
@@ -46,6 +46,8 @@ class Stage:
         listed = self._lists.pop(0) if len(self._lists) > 1 else self._lists[0]
         if isinstance(listed, HistoryError):
             raise listed
+        if isinstance(listed, Registry):
+            return listed
         return Registry("test", listed, {Market.LINEAR: frozenset({Interval.M1})})
 
     def _changed(self, registry: Registry, change: Change) -> None:
@@ -134,3 +136,15 @@ async def test_what_a_first_list_could_not_tell_is_looked_for_soon() -> None:
         await stage.clock.advance(2 * HOUR_S)
     assert stage.reads_at == pytest.approx([300.0, 600.0, 900.0, 900.0 + HOUR_S])
     assert stage.moves() == [(["ETH"], []), ([], [])]
+
+
+async def test_a_market_that_cannot_be_read_stops_no_listing_of_another() -> None:
+    """It is said; the next list comes soon where that market may hold what is wanted, else at the usual pace."""
+    away = {Market.LINEAR: frozenset({Interval.M1})}
+    for market, second_at in ((Market.INVERSE, HOUR_S + 300.0), (Market.SPOT, 2 * HOUR_S)):
+        stage = Stage(Registry("test", [BTC, ETH], away, {market: Unavailable("away")}), [BTC, ETH])
+        async with stage.running(BTC):
+            await stage.clock.advance(2.5 * HOUR_S)
+        assert stage.moves()[0] == (["ETH"], [])
+        assert stage.reads_at[:2] == pytest.approx([HOUR_S, second_at])
+        assert stage.facts.said("listings_unreadable") == 1

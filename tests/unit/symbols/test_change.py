@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.domain.errors import Unavailable
 from streamer.domain.instrument import Instrument, Market, Status
 from streamer.domain.interval import Interval
 from streamer.symbols.change import Change, find_change
@@ -96,3 +97,18 @@ def test_only_a_delisting_ends_a_series(before: dict[str, Status], after: dict[s
     assert followed == {f"{base}-USDT-PERP" for base in kept | trading}
     assert joined == {f"{base}-USDT-PERP" for base in trading - had}
     assert gone == {f"{base}-USDT-PERP" for base in had - kept}
+
+
+def test_a_market_that_could_not_be_read_loses_nothing() -> None:
+    """What is followed there stays as it is; the others' listings join and their delistings count."""
+    spot = instrument("BTC", market=Market.SPOT)
+    first = Registry("test", [BTC, spot], OFFERED)
+    symbols = ["BTC-USDT", "*-USDT-PERP"]
+    followed = {one.series: one for one in resolve(first, symbols, [], [Interval.M1])}
+    linear = {Market.LINEAR: OFFERED[Market.LINEAR]}
+    second = Registry("test", [ETH], linear, {Market.SPOT: Unavailable("away")})
+    change = find_change(second, followed, symbols, [], [Interval.M1])
+    assert names(change) == (["BTC-USDT", "ETH-USDT-PERP"], ["ETH-USDT-PERP"], ["BTC-USDT-PERP"])
+    assert (change.problems, change.may_lack) == ((), True)
+    perps = find_change(second, followed, symbols[1:], [], [Interval.M1])
+    assert not perps.may_lack

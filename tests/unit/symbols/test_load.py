@@ -109,3 +109,23 @@ async def test_a_ban_of_one_market_holds_up_no_other() -> None:
     assert isinstance(registry.unread[Market.SPOT], Barred)
     assert len(transport.asked) == 2
     assert clock.monotonic() < 60.0
+
+
+async def test_a_market_that_only_puts_us_off_holds_up_no_other() -> None:
+    """It asks for a minute's pause again and again: after two it counts as one that could not be read."""
+
+    def answering(url: str, params: Mapping[str, str]) -> RawAnswer:
+        return answer(0, 429, retry_after="60") if "spot" in url else by_cursor(url, params)
+
+    facts, clock, own = Facts(), FakeClock(), Pool(name="own", limit=100, window_s=60.0)
+    adapter = make_adapter(pages={Market.LINEAR: [InstrumentPage((PERP,))]})
+    linear = adapter.markets[Market.LINEAR]
+    rest = replace(linear.rest, instruments=lambda _: Request(path="/linear/list", params={"cursor": "0"}, pool=own))
+    adapter = replace(adapter, markets={**adapter.markets, Market.LINEAR: replace(linear, rest=rest)})
+    client = make_client(
+        adapter, AnsweringTransport(answering), facts.recorder, clock=clock, options=RestOptions(attempts=50)
+    )
+    registry = await clock.finish(load_registry(client, adapter, MARKETS, facts.recorder, partly=True, clock=clock))
+    assert registry.instruments == (PERP,)
+    assert isinstance(registry.unread[Market.SPOT], Unavailable)
+    assert clock.monotonic() == 120.0

@@ -1,0 +1,97 @@
+"""What stops one part of a backfill stops no other: exchanges do not wait for each other, nor probes for a ban."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from streamer.app.backfill_request import BackfillRequest
+from streamer.domain.errors import Barred, ConfigurationError
+from streamer.domain.interval import from_ms
+from streamer.settings.model import Settings
+from tests.end_to_end.process import until
+from tests.integration.checking import BINANCE, MINUTE, OKX, PEPE, World, checked_world
+from tests.integration.exchange_gate import Gate
+from tests.integration.servers import TestDatabase
+from tests.integration.test_backfill import bring
+
+STEP = 60_000
+CANDLES = 9_000  # so many that Binance's spot market, whose lists say no listing time, is asked for a first page
+
+
+@asynccontextmanager
+async def gated(database: TestDatabase, refusal: Callable[[], Awaitable[web.Response | None]]) -> AsyncIterator[World]:
+    """A world in which ``refusal`` says what becomes of requests for bitcoin on Binance's spot market."""
+    async with (
+        checked_world(database, history_days=9, rate=6.0) as world,
+        Gate(world.simulator.urls["binance"]["spot"]["rest"], "BTCUSDT", refusal).serving() as gate,
+    ):
+        tree = world.settings.model_dump(mode="json", exclude_unset=True)
+        tree["exchanges"]["binance"]["urls"]["spot"]["rest"] = gate.url
+        yield replace(world, settings=Settings.model_validate(tree))
+
+
+def request_of(world: World) -> BackfillRequest:
+    """Bitcoin on two markets of two exchanges."""
+    last_ms = world.settled_ms()
+    return BackfillRequest(
+        exchanges=("binance", "okx"),
+        symbols=(BINANCE.symbol, OKX.symbol),
+        since=from_ms(last_ms - (CANDLES - 1) * STEP),
+        until=from_ms(last_ms) + MINUTE,
+    )
+
+
+async def stored_on(world: World, exchange: str) -> int:
+    """How many candles of an exchange are stored."""
+    [(count,)] = await world.store.look("select count(*) from klines where exchange = $1", exchange)
+    return int(count)
+
+
+async def test_an_exchange_is_fetched_while_another_is_planned(plain_database: TestDatabase) -> None:
+    """What one answers late holds up nothing of the other; both are whole in the end."""
+    let_in = asyncio.Event()
+
+    async def held() -> None:
+        await let_in.wait()
+
+    async with gated(plain_database, held) as world:
+        working = asyncio.create_task(bring(world, request_of(world)))
+
+        async def is_stored() -> bool:
+            return await stored_on(world, "okx") > 0
+
+        await until(is_stored, "the other exchange's candles are stored")
+        let_in.set()
+        report = await working
+    assert report.is_whole
+    assert {one.exchange: one.missing for one in report.filled} == {"binance": 2 * CANDLES, "okx": 2 * CANDLES}
+
+
+async def test_a_ban_while_the_first_candle_is_looked_for_fails_what_it_met(plain_database: TestDatabase) -> None:
+    """It is not waited for: what is missing there is listed with the exchange's words, and the rest is brought."""
+
+    async def banned() -> web.Response:
+        return web.json_response({"code": -1003, "msg": "banned"}, status=418, headers={"Retry-After": "1200"})
+
+    async with gated(plain_database, banned) as world:
+        report = await bring(world, request_of(world))
+        assert (await stored_on(world, "okx"), await stored_on(world, "binance")) == (2 * CANDLES, CANDLES)
+    [failed] = [one for filled in report.filled for one in filled.failed]
+    assert (failed.series, isinstance(failed.error, Barred)) == (BINANCE, True)
+    assert sum(span.candles(BINANCE.interval) for span in failed.left) == CANDLES
+
+
+async def test_a_later_round_goes_on_without_a_name_that_is_delisted(plain_database: TestDatabase) -> None:
+    """It is told, and the round is not whole; the first one refuses."""
+    async with checked_world(plain_database) as world:
+        request = BackfillRequest(exchanges=("binance",), symbols=(PEPE.symbol, "LUNA-USDT-PERP"), latest=10)
+        with pytest.raises(ConfigurationError, match="no symbol 'LUNA-USDT-PERP'"):
+            await bring(world, request)
+        report = await bring(world, replace(request, is_repeated=True))
+        assert await stored_on(world, "binance") == 10
+    assert list(report.lost) == ["LUNA-USDT-PERP"]
+    assert not report.is_whole
