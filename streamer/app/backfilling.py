@@ -111,8 +111,8 @@ async def backfill(
         async with place.exchanges(names, landing.put) as opened:
             asked, kept_from = await _kept_spans(place, settings, request, opened)
             for name, access in opened.accesses.items():
-                if not access.registry.unread:  # what a list lacks is closed
-                    await Instruments(place.pool).save_instruments(name, access.registry.instruments)
+                registry = access.registry
+                await Instruments(place.pool).save_instruments(name, registry.instruments, registry.intervals.keys())
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(landing.run())
                 fillings = _fillings(place, request, asked.spans, opened, screen)

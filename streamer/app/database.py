@@ -4,7 +4,7 @@ What is asked here waits for the database as long as it takes; ``ready`` tells w
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from streamer.domain.candle import Delivery
 from streamer.domain.errors import ConfigurationError, StartError, StoreUnavailable
-from streamer.domain.instrument import Instrument
+from streamer.domain.instrument import Instrument, Market
 from streamer.domain.series import Series
 from streamer.settings.model import Settings
 from streamer.store.contract import Ledger, WriteReport
@@ -200,9 +200,11 @@ class Database:
             self._ledger = DatabaseLedger(self.pool)
         return self._ledger
 
-    async def save_instruments(self, exchange: str, instruments: Sequence[Instrument]) -> None:
-        """Remember an exchange's list."""
-        await self.patiently(lambda _: Instruments(self.pool).save_instruments(exchange, instruments))
+    async def save_instruments(
+        self, exchange: str, instruments: Sequence[Instrument], markets: Collection[Market]
+    ) -> None:
+        """Remember an exchange's lists of these markets."""
+        await self.patiently(lambda _: Instruments(self.pool).save_instruments(exchange, instruments, markets))
 
     async def read_only(self, statement: str, most: int) -> tuple[list[str], list[tuple[Any, ...]]]:
         """Columns and rows of one read-only statement; raises ``StoreError`` in a sentence."""

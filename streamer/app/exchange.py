@@ -105,7 +105,7 @@ class ExchangeService:
         )
         self._chosen: dict[Series, Chosen] = {}
         self._read_times: dict[Market, tuple[datetime, datetime]] = {}  # of the lists before the last, and of the last
-        self._unsaved: Sequence[Instrument] = ()
+        self._unsaved: Registry | None = None
         self._listed = asyncio.Event()  # whether there is an unsaved list
 
     def _make_fetcher(self, deliver: Deliver, priority: Priority = Priority.LIVE) -> PageFetcher:
@@ -126,8 +126,7 @@ class ExchangeService:
         """Follow the exchange until cancelled; what the streams still had for us is asked for at the next start."""
         prepared, shared = await self.preparation.done(), self._shared
         self._chosen = {one.series: one for one in prepared.chosen}
-        if prepared.is_whole:
-            self._remember(prepared.registry.instruments)
+        self._remember(prepared.registry)
         started_time = self._server_time.now()
         self._read_times = dict.fromkeys(self._markets, (started_time, started_time))
         keeping = Keeping(
@@ -185,8 +184,8 @@ class ExchangeService:
         await database.ready.wait()
         await keeping.run(feed, await beginnings(database, begun, started_time))
 
-    def _remember(self, instruments: Sequence[Instrument]) -> None:
-        self._unsaved = instruments
+    def _remember(self, registry: Registry) -> None:
+        self._unsaved = registry
         self._listed.set()
 
     async def _save_lists(self) -> None:
@@ -196,7 +195,8 @@ class ExchangeService:
         while True:
             await self._listed.wait()
             self._listed.clear()
-            await database.save_instruments(self.name, self._unsaved)
+            if self._unsaved is not None:
+                await database.save_instruments(self.name, self._unsaved.instruments, self._unsaved.intervals.keys())
 
     def _beginning(self, series: Series, started_time: datetime) -> datetime:
         return series.interval.floor(started_time - self._since)
@@ -229,8 +229,7 @@ class ExchangeService:
             self._chosen = dict(change.followed)
             keeping.follow(change, since, {series: self._beginning(series, started_time) for series in late})
             feed.carry(replan_shards(self._adapter, self._ws_bases(), feed.shards, list(self._chosen.values())))
-            if not registry.unread:  # what a list lacks is closed
-                self._remember(registry.instruments)
+            self._remember(registry)
 
         relisting = Relisting(
             exchange=self.name,

@@ -27,7 +27,7 @@
     └── StoreError
         ├── StoreUnavailable    retryable: the whole batch is kept
         ├── StoreMisconfigured  retryable, said in plain words: wrong password, no such database
-        └── RowsRefused         raised and caught inside the writer, which halves the batch
+        └── RowsRefused         a row's content; the writer catches it and halves the batch
 """
 
 from typing import TYPE_CHECKING, ClassVar

@@ -28,6 +28,7 @@ from streamer.telemetry.recorder import Recorder
 from streamer.timing.server_time import ServerTime
 
 _BATCH = 5_000  # candles in one delivery
+_FAILURES = 3  # of series in a row: one file that cannot be had is no outage
 _UNPACKED_AT_ONCE = 2  # files whose candles are in memory
 _OF_THE_HOST = (Unavailable, Geoblocked)  # what is wrong with it, and not with one file
 _OVER = frozenset({Status.CLOSED, Status.HALTED})  # a spot market that was delisted is halted for good
@@ -59,6 +60,7 @@ class ArchiveFetcher:
         self._recorder = recorder
         self._unpacking = asyncio.Semaphore(_UNPACKED_AT_ONCE)
         self._given_up: HistoryError | None = None
+        self._failures = 0  # of series, since a file was to be had
 
     def serves(self, chosen: Chosen) -> bool:
         """Whether the exchange has files of this series."""
@@ -114,10 +116,11 @@ class ArchiveFetcher:
         return ArchiveReport(chosen.series, spans, candles, files, size, by_reason(chosen.interval, left), error)
 
     def _give_up(self, chosen: Chosen, part: Part, error: HistoryError) -> None:
-        """Say it once of a host: others may be waiting for it, and hear the same."""
+        """Say it, and after some series in a row give the host up: others may be waiting for it, and hear the same."""
         if self._given_up is None:
             self._recorder.archive.unavailable(chosen.series, part.file.path, error)
-            self._given_up = error if isinstance(error, _OF_THE_HOST) else None
+            self._failures += isinstance(error, _OF_THE_HOST)
+            self._given_up = error if self._failures == _FAILURES else None
 
     async def _take(self, facts: ArchiveFacts, chosen: Chosen, part: Part) -> tuple[FileOutcome, list[Left]]:
         """Deliver the wanted candles of one file; what became of it, and what it lacks of them.
@@ -128,6 +131,7 @@ class ArchiveFetcher:
         if self._given_up is not None:
             raise self._given_up.with_traceback(None)  # else it would grow with each series
         checked = await self._client.get(part.file.checksum_path)
+        self._failures = 0
         body = await self._client.get(part.file.path) if checked is not None else None
         if checked is None or body is None:
             self._recorder.archive.absent(chosen.series, part.file.path)

@@ -2,7 +2,8 @@
 
 Where an exchange does not publish when an instrument was listed, its first page is asked for, if it may be; when that
 is empty, its first hour is found with longer candles, and what one answer shows to come before it is written down as
-absent. What no answer shows is looked at again by the next run. No ban is waited for: another host may answer.
+absent. What no answer shows is looked at again by the next run. No ban is waited for: another host may answer,
+and whoever fetches waits, or not.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from streamer.domain.errors import HistoryError
+from streamer.domain.errors import Barred, HistoryError
 from streamer.domain.gaps import Span, joined, windows
 from streamer.domain.interval import Interval, from_ms, to_ms
 from streamer.domain.series import Series
@@ -121,6 +122,8 @@ class Planner:
             try:
                 async with self._slots:
                     left = await self._from_listing(chosen, span, holes[chosen], found)
+            except Barred:
+                return  # whoever fetches has its own patience with bans, and no first candle need be known
             except HistoryError as error:
                 found.failed[chosen] = Unplanned(error, tuple(holes[chosen]))
                 return

@@ -1,6 +1,6 @@
 """Remembers the instrument lists. What is gone from a list is closed, never deleted: its candles remain."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,10 @@ class Instruments:
         self._close = query("close_instruments")
         self._list = query("list_instruments")
 
-    async def save_instruments(self, exchange: str, instruments: Sequence[Instrument]) -> None:
-        """Replace what is stored of ``exchange``; of two with one symbol the later stays.
+    async def save_instruments(
+        self, exchange: str, instruments: Sequence[Instrument], markets: Collection[Market] = tuple(Market)
+    ) -> None:
+        """Replace what is stored of these ``markets`` of ``exchange``; of two with one symbol the later stays.
 
         Raises:
             StoreUnavailable: nothing changed.
@@ -31,7 +33,7 @@ class Instruments:
             if by_symbol:
                 columns = map(list, zip(*(by_symbol[symbol] for symbol in sorted(by_symbol)), strict=True))
                 await connection.execute(self._save, exchange, *columns)
-            await connection.execute(self._close, exchange, list(by_symbol))
+            await connection.execute(self._close, exchange, list(by_symbol), [market.value for market in markets])
 
     async def stored(self) -> list[Instrument]:
         """Every instrument that was ever listed, by exchange and symbol.

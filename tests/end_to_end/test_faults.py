@@ -14,6 +14,7 @@ from tests.end_to_end.playing import play
 from tests.end_to_end.troubles import TROUBLES, Trouble
 from tests.end_to_end.world import MINUTE_MS, Followed, Key, Row
 from tests.integration.servers import data_folder
+from tests.slow import slow
 
 WANTED = [Followed("okx", "BTC-USDT", Market.SPOT, "BTC-USDT")]
 FIGURES = (1.0, 1.0, 1.0, 1.0, 5.0, 5.0, None, None, None)
@@ -21,7 +22,7 @@ PUBLISHED = {("okx", "BTC-USDT", "1m", minute * MINUTE_MS): FIGURES for minute i
 
 
 @pytest.mark.databases
-@pytest.mark.parametrize("seed", [12, 18, 23, 28])
+@pytest.mark.parametrize("seed", [12, 18, pytest.param(23, marks=slow), pytest.param(28, marks=slow)])
 async def test_nothing_is_lost_and_nothing_invented(seed: int) -> None:
     """One trouble each for an exchange, the database and the process itself: all is stored or listed afterwards."""
     schedule = mixed(seed)

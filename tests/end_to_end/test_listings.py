@@ -71,6 +71,7 @@ async def test_the_list_of_a_running_service_changes(plain_database: TestDatabas
         assert end_ms == last + MINUTE_MS
 
 
+@slow
 async def test_what_was_listed_while_the_lists_could_not_be_read_is_whole(
     plain_database: TestDatabase, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from streamer.simulator.faults import Fault, FaultKind
 from tests.end_to_end.process import command, service, until
 from tests.end_to_end.world import MINUTE_MS, Followed, check_rows, rows, simulating, truth, write_settings
 from tests.integration.servers import TestDatabase
+from tests.slow import slow
 
 RATE = 60.0
 BAN_S = 900.0
@@ -60,6 +61,7 @@ async def test_a_banned_market_joins_when_the_ban_is_over(plain_database: TestDa
         )
 
 
+@slow
 async def test_what_was_followed_before_a_ban_is_whole_after_it(plain_database: TestDatabase, tmp_path: Path) -> None:
     """A service that starts in the ban ends no series of the market: its mark holds, and the hole is filled."""
     ban = Fault(
@@ -97,6 +99,7 @@ async def test_what_was_followed_before_a_ban_is_whole_after_it(plain_database: 
             assert await running.stopped() == 0
 
 
+@slow
 async def test_what_joins_after_a_ban_goes_on_where_a_backfill_ended(
     plain_database: TestDatabase, tmp_path: Path
 ) -> None:

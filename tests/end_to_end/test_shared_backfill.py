@@ -109,6 +109,7 @@ def check_silence(asked: Sequence[Asked], ban_s: float) -> tuple[int, list[Asked
     return banned_ms, [one for one in asked if one.at_ms >= end_ms]
 
 
+@slow
 async def test_after_a_ban_live_repair_goes_first(plain_database: TestDatabase, tmp_path: Path) -> None:
     """Nothing leaves during it, of either process; then the service asks, then the backfill, and all comes."""
     symbols, ban_s, rate = names(0, 180), 70.0, 10.0  # over four minutes' worth: the ban comes in the fourth at latest

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from streamer.app.backfill_request import BackfillRequest
-from streamer.domain.errors import Barred, ConfigurationError
+from streamer.domain.errors import ConfigurationError
 from streamer.domain.interval import from_ms
 from streamer.settings.model import Settings
 from tests.end_to_end.process import until
@@ -71,18 +71,26 @@ async def test_an_exchange_is_fetched_while_another_is_planned(plain_database: T
     assert {one.exchange: one.missing for one in report.filled} == {"binance": 2 * CANDLES, "okx": 2 * CANDLES}
 
 
-async def test_a_ban_while_the_first_candle_is_looked_for_fails_what_it_met(plain_database: TestDatabase) -> None:
-    """It is not waited for: what is missing there is listed with the exchange's words, and the rest is brought."""
+async def test_a_ban_while_the_first_candle_is_looked_for_holds_up_no_other(plain_database: TestDatabase) -> None:
+    """Who fetches waits for its end, where a run has the patience; the others are stored long before."""
+    left = [418]
 
-    async def banned() -> web.Response:
-        return web.json_response({"code": -1003, "msg": "banned"}, status=418, headers={"Retry-After": "1200"})
+    async def banned() -> web.Response | None:
+        if not left:
+            return None
+        return web.json_response({"code": -1003, "msg": "banned"}, status=left.pop(), headers={"Retry-After": "90"})
 
     async with gated(plain_database, banned) as world:
-        report = await bring(world, request_of(world))
-        assert (await stored_on(world, "okx"), await stored_on(world, "binance")) == (2 * CANDLES, CANDLES)
-    [failed] = [one for filled in report.filled for one in filled.failed]
-    assert (failed.series, isinstance(failed.error, Barred)) == (BINANCE, True)
-    assert sum(span.candles(BINANCE.interval) for span in failed.left) == CANDLES
+        working = asyncio.create_task(bring(world, request_of(world)))
+
+        async def are_stored() -> bool:
+            return await stored_on(world, "okx") == 2 * CANDLES
+
+        await until(are_stored, "all of the other exchange is stored")
+        assert (left, await stored_on(world, "binance")) == ([], CANDLES)
+        report = await working
+        assert await stored_on(world, "binance") == 2 * CANDLES
+    assert report.is_whole
 
 
 async def test_a_later_round_goes_on_without_a_name_that_is_delisted(plain_database: TestDatabase) -> None:

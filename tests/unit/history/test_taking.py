@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
-from streamer.domain.errors import MalformedAnswer, Refused, Unavailable
+import pytest
+
+from streamer.domain.errors import HistoryError, MalformedAnswer, Refused, Unavailable
 from streamer.domain.gaps import Span
 from streamer.domain.interval import Interval, to_ms
 from streamer.exchanges.binance.archive import month_file
@@ -54,7 +56,7 @@ async def test_a_file_is_asked_for_once_for_all_holes_in_it() -> None:
 
 
 async def test_a_host_that_was_given_up_is_asked_for_no_other_series() -> None:
-    """What waits for it is left at once, said once, and each series says why where REST is not asked."""
+    """After three series in a row what waits for it is left, and each series says why where REST is not asked."""
     world = ArchiveWorld(Interval.M1)
     wants = [_of_february(world, f"B{number}USDT") for number in range(40)]
     for want in wants:
@@ -63,17 +65,18 @@ async def test_a_host_that_was_given_up_is_asked_for_no_other_series() -> None:
     taking = Taking(world.fetcher, divide(wants, Supply.FILES, world.fetcher.parts_for), lambda _: None)
     await taking.run()
     assert len(world.host.asked) <= 6
-    assert world.facts.said("archive_unavailable") == 1
+    assert world.facts.said("archive_unavailable") == 3
     assert taking.remaining(wants) == tuple(wants)
     assert [str(report.error) for report in taking.alone()] == ["no way there"] * len(wants)
 
 
-async def test_one_file_that_is_refused_stops_no_other_series() -> None:
+@pytest.mark.parametrize("error", [Refused("forbidden"), Unavailable("slow down")])
+async def test_one_file_that_is_refused_stops_no_other_series(error: HistoryError) -> None:
     """The host answers, and has the others."""
     world = ArchiveWorld(Interval.M1)
     wants = [_of_february(world, native_symbol) for native_symbol in ("AUSDT", "BTCUSDT")]
     file = month_file(wants[0].chosen.instrument, Interval.M1, FEBRUARY)
-    world.host.failing[file.checksum_path] = Refused("forbidden")
+    world.host.failing[file.checksum_path] = error
     world.publish(world.month(FEBRUARY))
     taking = Taking(world.fetcher, divide(wants, Supply.FILES, world.fetcher.parts_for), lambda _: None)
     await taking.run()
