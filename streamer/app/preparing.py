@@ -28,15 +28,13 @@ _WRONG_AGAIN_S = 3_600.0  # a symbol that is unknown now may be listed later
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the lists say, and the series that were asked for; not whole where a market could not be read.
+    """What the lists say, and the series that were asked for. Of a market that could not be read nothing is concluded.
 
-    Whoever has one that is not whole must conclude nothing from what it lacks. Where it ``may_lack`` series that were
-    asked for, the lists are to be read again soon.
+    Where it ``may_lack`` series that were asked for, the lists are to be read again soon.
     """
 
     registry: Registry
     chosen: Sequence[Chosen]
-    is_whole: bool
     may_lack: bool
 
 
@@ -112,4 +110,4 @@ class Preparation:
             raise next(iter(found.unread.values()))
         for error in registry.unread.values():
             self._recorder.exchange_unreachable(self._adapter.name, error)
-        return Prepared(registry, found.chosen, is_whole=not registry.unread, may_lack=bool(found.unread))
+        return Prepared(registry, found.chosen, may_lack=bool(found.unread))

@@ -50,7 +50,11 @@ async def test_a_new_password_costs_no_candle(plain_database: TestDatabase, tmp_
                 await admin.execute("alter role streamer password 'another'")
                 await admin.execute("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'streamer'")
                 await passes(3)
-                assert any("password" in reason for reason in await running.reasons())
+
+                async def is_said() -> bool:
+                    return any("password" in reason for reason in await running.reasons())
+
+                await until(is_said, "the reason is said")
                 await quiet(simulator)
                 await running.stopped()
             new = old.replace(PASSWORD, "another")

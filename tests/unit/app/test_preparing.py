@@ -82,7 +82,7 @@ async def test_who_follows_another_market_starts_at_once(spelling: str) -> None:
     """The time is known, the market that is away was asked once, and it is said."""
     stage = Stage(spelling)
     prepared = await stage.prepared()
-    assert (symbols(prepared), prepared.is_whole, prepared.may_lack) == (["BTC-USDT-PERP"], False, False)
+    assert (symbols(prepared), prepared.may_lack) == (["BTC-USDT-PERP"], False)
     assert stage.server_time.known
     assert sum("http://spot" in url for url, _ in stage.transport.asked) == 1
     assert stage.facts.said("exchange_unreachable") == 1
@@ -105,7 +105,7 @@ async def test_with_nothing_to_follow_yet_it_waits() -> None:
     stage.down.clear()
     await stage.clock.finish(working)
     prepared = await stage.preparation.done()
-    assert (symbols(prepared), prepared.is_whole) == (["BTC-USDT"], True)
+    assert (symbols(prepared), prepared.registry.unread) == (["BTC-USDT"], {})
 
 
 async def test_a_name_that_the_market_cannot_hold_is_wrong_at_once() -> None:
