@@ -30,6 +30,7 @@ from tests.end_to_end.world import (
     write_settings,
 )
 from tests.integration.servers import TestDatabase
+from tests.slow import slow
 
 SLOW = 10.0  # closing frames that are 25 s late take 2.5 s of the world's
 RATE = 30.0
@@ -77,7 +78,7 @@ async def nothing_was_noticed(running: Service, url: str) -> None:
     assert (await read_holding(url)).gaps == []
 
 
-@pytest.mark.parametrize("step_s", [STEP_S, -STEP_S])
+@pytest.mark.parametrize("step_s", [pytest.param(STEP_S, marks=slow), -STEP_S])
 async def test_the_machines_clock_may_be_set(plain_database: TestDatabase, tmp_path: Path, step_s: int) -> None:
     """A minute ahead or back, and right again, while candles come: nothing is refused, nothing asked for anew."""
     async with placed(tmp_path, Place.WALL) as place, simulating(rate=SLOW) as simulator:

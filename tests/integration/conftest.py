@@ -99,7 +99,7 @@ async def _fresh_database(servers: Servers, kind: str) -> AsyncIterator[TestData
         pytest.skip(str(reason))
     name = f"test_{secrets.token_hex(6)}"
     # template0, because TimescaleDB's launcher connects to template1 and copying refuses a template in use.
-    await _execute(server.url, f"CREATE DATABASE {name} TEMPLATE template0")
+    await _execute(server.url, f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
     try:
         yield TestDatabase(kind, urlunsplit(urlsplit(server.url)._replace(path=name)), server.timescale, server.version)
     finally:

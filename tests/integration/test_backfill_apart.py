@@ -17,6 +17,7 @@ from tests.integration.checking import BINANCE, MINUTE, OKX, PEPE, World, checke
 from tests.integration.exchange_gate import Gate
 from tests.integration.servers import TestDatabase
 from tests.integration.test_backfill import bring
+from tests.slow import slow
 
 STEP = 60_000
 CANDLES = 9_000  # so many that Binance's spot market, whose lists say no listing time, is asked for a first page
@@ -71,6 +72,7 @@ async def test_an_exchange_is_fetched_while_another_is_planned(plain_database: T
     assert {one.exchange: one.missing for one in report.filled} == {"binance": 2 * CANDLES, "okx": 2 * CANDLES}
 
 
+@slow
 async def test_a_ban_while_the_first_candle_is_looked_for_holds_up_no_other(plain_database: TestDatabase) -> None:
     """Who fetches waits for its end, where a run has the patience; the others are stored long before."""
     left = [418]

@@ -28,6 +28,7 @@ from tests.integration.checking import BINANCE, MINUTE, PEPE, checked_world
 from tests.integration.exchange_gate import Gate
 from tests.integration.servers import TestDatabase
 from tests.integration.test_backfill import Watching, bring, refused
+from tests.slow import slow
 
 STEP = 60_000
 HOUR_S = 3_600.0
@@ -152,6 +153,7 @@ async def test_rounds_that_share_a_budget_lease_it_anew(plain_database: TestData
     assert [sum(brought(one).values()) > 0 for one in rounds] == [True] * len(rounds)
 
 
+@slow
 async def test_a_ban_in_the_middle_of_a_round_does_not_hold_the_next_rounds_of_others(
     plain_database: TestDatabase,
 ) -> None:

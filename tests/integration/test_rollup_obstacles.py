@@ -18,6 +18,7 @@ from streamer.timing.clock import SystemClock
 from tests.end_to_end.process import command
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import DAY, MINUTE, OpenStore, delivery, open_store, run_of
+from tests.slow import slow
 
 NOW = datetime.now(UTC)
 SINCE = Rollup.W1.floor(NOW) - 14 * DAY
@@ -121,6 +122,7 @@ async def test_a_reader_in_a_transaction_is_not_waited_for(
     assert await state(store) == "absent"
 
 
+@slow
 async def test_the_verb_fails_for_a_reader_and_a_service_begins(
     database: TestDatabase, store: OpenStore, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from streamer.domain.instrument import Status
 from streamer.domain.series import Series
 from streamer.store.contract import Finding, GapCause, GapFilter, GapStatus, Run
 from tests.fakes.keeping import at, minute_of
+from tests.slow import slow
 from tests.unit.app.test_keeping import World, candle_of
 from tests.unit.app.test_keeping_listings import BTC, ETH, change, chosen, followed
 
@@ -75,6 +76,7 @@ async def test_a_delisting_after_a_break_forgets_nothing(answer: str) -> None:
         assert await lacking(world, ETH.series, 0, 6) == []
 
 
+@slow
 async def test_a_listed_gap_over_the_end_is_closed_by_what_rest_serves() -> None:
     """Nothing stays open for minutes that never were."""
     world = World("BTC", "ETH")
