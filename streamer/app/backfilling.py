@@ -21,11 +21,12 @@ from streamer.app.retaining import refuse_expired
 from streamer.app.service import mark_of
 from streamer.app.signals import Stop
 from streamer.app.standing import Standings
-from streamer.domain.errors import ConfigurationError, HistoryError, StoreUnavailable
+from streamer.domain.errors import ConfigurationError, HistoryError
 from streamer.domain.series import Series
 from streamer.history.dividing import Supply
 from streamer.history.landing import Landing
 from streamer.history.page import Settled
+from streamer.history.patient import patiently
 from streamer.history.runs import Asked
 from streamer.history.verify import keep_nothing
 from streamer.rest.priority import Priority
@@ -34,14 +35,10 @@ from streamer.store.contract import Written
 from streamer.store.embedded import has_database
 from streamer.store.instruments import Instruments
 from streamer.store.known import followed_since, has_schema
-from streamer.timing.backoff import Backoff
 from streamer.timing.clock import make_clock, now
-from streamer.timing.retry import keep_trying
 
 T = TypeVar("T")
 
-_ATTEMPTS = 10  # on the database, as for the candles themselves
-_BACKOFF = Backoff(first_s=0.5, cap_s=30.0)
 _WHOLE_SHARE = 1.0  # of what the settings allow: by default half of the limit, and the other half is a service's
 
 
@@ -50,8 +47,8 @@ class BackfillReport:
     """What became of it. ``written`` counts what the store did; ``rejected`` what it refused, by series and reason.
 
     ``unreachable`` are exchanges, or markets of them that may hold more of what was meant; ``lost`` are names and
-    patterns that meant something in an earlier round. ``took_s`` is from the first
-    request for candles to the last one's commit. ``kept_from`` is set where what is older was asked for and left out.
+    patterns that meant something in an earlier round. ``took_s`` is from the first exchange's plan to the last commit.
+    ``kept_from`` is set where what is older was asked for and left out.
     """
 
     filled: Sequence[Filled]
@@ -227,14 +224,11 @@ async def _patiently(place: Workplace, operation: Callable[[], Awaitable[T]]) ->
     Raises:
         StoreUnavailable: the database stayed away.
     """
-    return await keep_trying(
-        lambda _: operation(),
-        retryable=lambda error: isinstance(error, StoreUnavailable),
+    return await patiently(
+        operation,
         clock=place.clock,
-        backoff=_BACKOFF,
         random=Random(),  # noqa: S311 - jitter, not secrets
         before_wait=quiet_recorder().database_unreachable,
-        attempts=_ATTEMPTS,
     )
 
 

@@ -14,7 +14,7 @@ from streamer.domain.interval import from_ms
 from streamer.domain.series import Series
 
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999: datetime knows no later instant
-_MOST_AMOUNT = 1e300  # a year of such candles still adds up, in a double ...
+_MOST_AMOUNT = 1e300  # a week of such candles still adds up, in a double ...
 _MOST_TRADES = 2**40  # ... and in a bigint
 
 

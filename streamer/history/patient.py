@@ -27,7 +27,7 @@ class Lookup(Protocol):
     async def holes(
         self, spans: Mapping[Series, tuple[datetime, datetime]], *, open_too: bool = False
     ) -> Sequence[Run]:
-        """What is neither stored nor a listed gap, or an open one."""
+        """What is not stored and no listed gap; with ``open_too`` also what is an open one."""
         ...
 
     async def record(self, window: Run, findings: Sequence[Finding], now: datetime) -> None:
@@ -47,7 +47,7 @@ class PatientLedger:
     async def holes(
         self, spans: Mapping[Series, tuple[datetime, datetime]], *, open_too: bool = False
     ) -> Sequence[Run]:
-        """What is neither stored nor a listed gap, or an open one; raises ``StoreUnavailable`` after ten attempts."""
+        """As the ledger's; raises ``StoreUnavailable`` after ten attempts."""
         return await self._patiently(lambda: self._ledger.holes(spans, open_too=open_too))
 
     async def record(self, window: Run, findings: Sequence[Finding], now: datetime) -> None:
@@ -55,12 +55,23 @@ class PatientLedger:
         await self._patiently(lambda: self._ledger.record(window, findings, now))
 
     async def _patiently(self, operation: Callable[[], Awaitable[T]]) -> T:
-        return await keep_trying(
-            lambda _: operation(),
-            retryable=lambda error: isinstance(error, StoreUnavailable),
-            clock=self._clock,
-            backoff=_BACKOFF,
-            random=self._random,
-            before_wait=self._before_wait,
-            attempts=_ATTEMPTS,
-        )
+        return await patiently(operation, clock=self._clock, random=self._random, before_wait=self._before_wait)
+
+
+async def patiently(
+    operation: Callable[[], Awaitable[T]], *, clock: Clock, random: Random, before_wait: Callable[[Wait], None]
+) -> T:
+    """What ``operation`` returns, also where the database is away for a moment. ``before_wait`` hears of each failure.
+
+    Raises:
+        StoreUnavailable: ten attempts failed.
+    """
+    return await keep_trying(
+        lambda _: operation(),
+        retryable=lambda error: isinstance(error, StoreUnavailable),
+        clock=clock,
+        backoff=_BACKOFF,
+        random=random,
+        before_wait=before_wait,
+        attempts=_ATTEMPTS,
+    )
