@@ -94,9 +94,9 @@ async def backfill(
             async with place.exchanges(names, keep_nothing, traceless=True) as opened:
                 asked, _ = await _kept_spans(place, settings, request, opened)
                 fillings = _fillings(place, request, asked.spans, opened, screen)
-                await _plan(fillings, asked.spans)
+                await _plan(fillings)
                 return BackfillReport(
-                    filled=[one.outcome() for one in fillings.values()],
+                    filled=[one.outcome() for one in fillings],
                     unreachable={**opened.unreachable, **asked.unread},
                 )
         landing = Landing(
@@ -113,12 +113,12 @@ async def backfill(
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(landing.run())
                 fillings = _fillings(place, request, asked.spans, opened, screen)
-                began_at = await _fetch(place, fillings, asked.spans, request, landing.settled, begun=begun, stop=stop)
+                began_at = await _fetch(place, fillings, request, landing.settled, begun=begun, stop=stop)
                 landing.close()
             took_s = place.clock.monotonic() - began_at
-            await _conclude(place, fillings.values(), stop)
+            await _conclude(place, fillings, stop)
             return BackfillReport(
-                filled=[one.outcome() for one in fillings.values()],
+                filled=[one.outcome() for one in fillings],
                 unreachable={**opened.unreachable, **asked.unread},
                 lost=asked.lost,
                 written=landing.written,
@@ -146,29 +146,28 @@ async def _kept_spans(
 
 def _fillings(
     place: Workplace, request: BackfillRequest, asked: Mapping[str, Sequence[Asked]], opened: Opened, screen: Screen
-) -> dict[str, Filling]:
+) -> list[Filling]:
     """Each exchange's part."""
     recorder = quiet_recorder()
     random = Random()  # noqa: S311 - jitter, not secrets
-    return {
-        name: Filling(
-            name, opened.accesses[name], place, screen, recorder=recorder, random=random, supply=request.source
+    return [
+        Filling(
+            name, series, opened.accesses[name], place, screen, recorder=recorder, random=random, supply=request.source
         )
-        for name in asked
-    }
+        for name, series in asked.items()
+    ]
 
 
-async def _plan(fillings: Mapping[str, Filling], asked: Mapping[str, Sequence[Asked]]) -> None:
+async def _plan(fillings: Iterable[Filling]) -> None:
     """Only plan: nothing is stored on the way."""
     async with asyncio.TaskGroup() as tasks:
-        for name, filling in fillings.items():
-            tasks.create_task(filling.prepare(asked[name], None))
+        for filling in fillings:
+            tasks.create_task(filling.prepare(None))
 
 
 async def _fetch(
     place: Workplace,
-    fillings: Mapping[str, Filling],
-    asked: Mapping[str, Sequence[Asked]],
+    fillings: Iterable[Filling],
     request: BackfillRequest,
     settled: Settled,
     *,
@@ -182,14 +181,14 @@ async def _fetch(
     """
     planned_at: list[float] = []
 
-    async def fill(name: str, filling: Filling) -> None:
-        await filling.prepare(asked[name], settled)
+    async def fill(filling: Filling) -> None:
+        await filling.prepare(settled)
         planned_at.append(place.clock.monotonic())
         begun.set()
         await filling.run(request.concurrency, settled)
 
     async with asyncio.TaskGroup() as tasks:
-        fetching = [tasks.create_task(fill(name, filling)) for name, filling in fillings.items()]
+        fetching = [tasks.create_task(fill(filling)) for filling in fillings]
         stopping = tasks.create_task(stop.asked.wait())
         pending: set[asyncio.Task[object]] = {*fetching}
         while pending and not stopping.done():
@@ -207,14 +206,16 @@ async def _conclude(place: Workplace, fillings: Iterable[Filling], stop: Stop) -
     followed = await _patiently(place, lambda: followed_since(place.pool))
     for filling in fillings:
         await filling.list_failures(followed)
-    if stop.asked.is_set():
-        return
-    await _patiently(place, lambda: place.ledger.reconcile(now(place.clock)))
+
+    async def bring_up_to_date() -> None:
+        await _patiently(place, lambda: place.ledger.reconcile(now(place.clock)))
+        await _patiently(place, place.refresh_rollups)
+
     async with asyncio.TaskGroup() as tasks:
-        refreshing = tasks.create_task(_patiently(place, place.refresh_rollups))
+        working = tasks.create_task(bring_up_to_date())
         stopping = tasks.create_task(stop.asked.wait())
-        await asyncio.wait({refreshing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        refreshing.cancel()
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        working.cancel()
         stopping.cancel()
 
 

@@ -160,7 +160,7 @@ class Workplace:
         """Return when the rollups are up to what was written, by this process or another.
 
         Raises:
-            StoreUnavailable: what was not refreshed is remembered by the database.
+            StoreUnavailable, RowsRefused: what was not refreshed is remembered by the database.
 
         Cancelling loses nothing: it is done by whoever comes next.
         """

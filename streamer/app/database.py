@@ -26,7 +26,7 @@ from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
 from streamer.store.pool import Pool, PoolOptions
 from streamer.store.reader import Reader
 from streamer.store.retention import KeptSink
-from streamer.store.rollups import RefreshReport, Rollups, catch_up, keep_fresh
+from streamer.store.rollups import RefreshReport, Rollups, keep_fresh
 from streamer.store.storage import settle_storage
 from streamer.store.writer import Writer
 from streamer.telemetry.recorder import Recorder
@@ -224,10 +224,6 @@ class Database:
             refreshed=refreshed,
             before_wait=lambda wait: self._recorder.rollups_failed(wait.cause),
         )
-
-    async def refresh_rollups(self) -> None:
-        """Bring the rollups up to date now; raises ``StoreUnavailable``."""
-        await catch_up(Rollups(self.pool), clock=self._clock)
 
     async def patiently(self, operation: Callable[[Health], Awaitable[T]]) -> T:
         """What ``operation`` on the database returns, tried until the database answers."""

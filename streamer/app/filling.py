@@ -46,15 +46,17 @@ class Screen(Protocol):
 class Filled:
     """What became of one exchange: its plan, each series that lacked anything, and how long it took.
 
-    ``asked`` is how many series were meant, those that lacked nothing included. ``opened`` is how many candles were
-    settled on the way to the plan, one way or the other. ``plan`` is REST's part and ``seconds``
-    its time as it was seen before; ``division`` has the files that were meant, ``files`` and ``file_bytes`` are those
-    used, ``archives`` say what they left. ``pools`` is what was spent of each limit, the reading of lists included.
+    ``asked`` is how many series were meant, those that lacked nothing included. Until ``is_planned`` it is not known
+    what is missing. ``opened`` is how many candles were settled on the way to the plan, one way or the other. ``plan``
+    is REST's part and ``seconds`` its time as it was seen before; ``division`` has the files that were meant, ``files``
+    and ``file_bytes`` are those used, ``archives`` say what they left. ``pools`` is what was spent of each limit, the
+    reading of lists included.
     """
 
     exchange: str
     supply: Supply
     asked: int
+    is_planned: bool
     plan: Plan
     division: Division
     seconds: float
@@ -84,6 +86,7 @@ class Filling:
     def __init__(
         self,
         name: str,
+        asked: Sequence[Asked],
         access: Access,
         place: Workplace,
         screen: Screen,
@@ -99,7 +102,8 @@ class Filling:
         self._recorder = recorder
         self._random = random
         self._supply = supply
-        self._asked: Sequence[Asked] = ()
+        self._asked = asked
+        self._is_planned = False
         self._found = Findings()
         self._division = Division({}, 0, ())
         self._plan = Plan((), {}, {})
@@ -108,7 +112,7 @@ class Filling:
         self._backfill: Backfill | None = None
         self._took_s = 0.0
 
-    async def prepare(self, asked: Sequence[Asked], settled: Settled | None) -> None:
+    async def prepare(self, settled: Settled | None) -> None:
         """Find out what is missing, and show what bringing it takes.
 
         Without ``settled``, which returns when all that was delivered before is stored, nothing is stored on the way.
@@ -116,13 +120,13 @@ class Filling:
         Raises:
             StoreUnavailable: the database stayed away. HistoryError: the exchange's time could not be read.
         """
-        self._asked = asked
         planner = self._planner(settled)
-        self._found = await planner.find(asked)
+        self._found = await planner.find(self._asked)
         files = self._access.files
         self._division = divide(self._found.wants, self._supply, files.parts_for if files else lambda _, __: ())
         self._plan = make_plan(self._division.wants, planner.pools)
         self._seconds = self._plan.seconds(self._place.share)
+        self._is_planned = True
         self._screen.planned(self._name, self._plan, self._division, self._seconds)
 
     async def run(self, concurrency: int, settled: Settled) -> None:
@@ -159,6 +163,7 @@ class Filling:
             exchange=self._name,
             supply=self._supply,
             asked=len(self._asked),
+            is_planned=self._is_planned,
             opened=self._found.settled,
             plan=self._plan,
             division=self._division,

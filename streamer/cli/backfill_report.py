@@ -1,6 +1,6 @@
 """What a backfill says at its end: a table for people, a document for scripts. It decides no exit code."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
@@ -107,28 +107,38 @@ def _stored(filled: Filled, report: BackfillReport) -> int:
 
 
 def _show_troubles(report: BackfillReport) -> None:
-    unasked = [f"{name} could not be asked: {error}" for name, error in report.unreachable.items()]
-    for line in (*unasked, *(f"{name} failed: {problem}" for name, problem in report.lost.items())):
+    for line in _troubles(report):
         click.echo(line, err=True)
-    failed = [one for filled in report.filled for one in filled.failed]
-    for one in failed[:_MOST_LISTED]:
-        click.echo(f"{one.series} failed: {one.error}{_missing(one.left, one.series.interval)}", err=True)
-    if len(failed) > _MOST_LISTED:
-        click.echo(f"(the first {_MOST_LISTED} of {len(failed):,} that failed; --json has all)", err=True)
-    unserved = [one for filled in report.filled for one in filled.reports if one.unserved]
-    for one in unserved[:_MOST_LISTED]:
-        click.echo(f"{one.series} was not served whole{_missing(one.unserved, one.series.interval)}", err=True)
-    if len(unserved) > _MOST_LISTED:
-        click.echo(f"(the first {_MOST_LISTED} of {len(unserved):,} not served whole; --json has all)", err=True)
-    lines = [line for filled in report.filled for line in _lines_of_files(filled)]
-    for line in lines[:_MOST_LISTED]:
-        click.echo(line, err=True)
-    if len(lines) > _MOST_LISTED:
-        click.echo(f"(the first {_MOST_LISTED} of {len(lines):,} that files lacked; --json has all)", err=True)
+
+
+def _troubles(report: BackfillReport) -> Iterator[str]:
+    yield from (f"{name} could not be asked: {error}" for name, error in report.unreachable.items())
+    yield from (f"{name} failed: {problem}" for name, problem in report.lost.items())
+    yield from (
+        f"{one.exchange}: it was not known yet what is missing there" for one in report.filled if not one.is_planned
+    )
+    reports = [one for filled in report.filled for one in filled.reports]
+    failed = [
+        f"{one.series} failed: {one.error}{_missing(one.left, one.series.interval)}" for one in reports if one.error
+    ]
+    yield from _first(failed, "that failed")
+    unserved = [
+        f"{one.series} was not served whole{_missing(one.unserved, one.series.interval)}"
+        for one in reports
+        if one.unserved
+    ]
+    yield from _first(unserved, "not served whole")
+    yield from _first([line for filled in report.filled for line in _lines_of_files(filled)], "that files lacked")
     for (series, reason), count in report.rejected.items():
-        click.echo(f"{series}: the database refused {count:,} candles ({reason})", err=True)
+        yield f"{series}: the database refused {count:,} candles ({reason})"
     if report.interrupted:
-        click.echo("interrupted: what was fetched is stored, and the next run goes on from there", err=True)
+        yield "interrupted: what was fetched is stored, and the next run goes on from there"
+
+
+def _first(lines: Sequence[str], what: str) -> Iterator[str]:
+    yield from lines[:_MOST_LISTED]
+    if len(lines) > _MOST_LISTED:
+        yield f"(the first {_MOST_LISTED} of {len(lines):,} {what}; --json has all)"
 
 
 def _lines_of_files(filled: Filled) -> Iterator[str]:
@@ -174,6 +184,7 @@ def _exchange(filled: Filled, report: BackfillReport) -> dict[str, Any]:
     return {
         "exchange": filled.exchange,
         "series": filled.asked,
+        "planned": filled.is_planned,
         "plan": {
             "candles": filled.missing,
             "files": filled.division.files,

@@ -66,12 +66,11 @@ class ArchiveFetcher:
         """Whether the exchange has files of this series."""
         return self._facts(chosen) is not None
 
-    def files_for(self, chosen: Chosen, span: Span) -> int:
-        """How many files :meth:`fetch` would begin with; none when all of ``span`` is too young."""
-        return len(self.parts_for(chosen, [span]))
-
     def parts_for(self, chosen: Chosen, spans: Sequence[Span]) -> tuple[Part, ...]:
-        """The files of ``spans``, which are sorted and apart, each once, with what it may hold of them."""
+        """The files that :meth:`fetch` begins with, each once, with what it may hold of ``spans``.
+
+        Those are sorted and apart. There is none when all of them is too young.
+        """
         facts = self._facts(chosen)
         return self._cover(facts, chosen, spans).parts if facts is not None else ()
 

@@ -17,8 +17,9 @@ def mapped_errors(url: str, timeout_s: float) -> Iterator[None]:
         yield
     except aiohttp.ConnectionTimeoutError:
         raise Unavailable(f"{host} let nobody connect in time; check the network and its firewall") from None
-    except TimeoutError:
-        raise Unavailable(f"{host} did not answer within {timeout_s:g} s") from None
+    except TimeoutError as error:
+        stalled = isinstance(error, aiohttp.SocketTimeoutError)
+        raise Unavailable(f"{host} {'fell silent' if stalled else f'did not answer within {timeout_s:g} s'}") from None
     except aiohttp.ClientConnectorDNSError:
         raise Unavailable(f"the name {host} could not be resolved; check the network and its DNS") from None
     except aiohttp.ClientProxyConnectionError as error:

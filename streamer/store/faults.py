@@ -18,18 +18,26 @@ _DRIVER_ERRORS = (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, 
 _ENCODING_ERRORS = (OverflowError, ValueError, struct.error)  # from spelling a value that no column can hold
 
 
+def _sentence(error: asyncpg.PostgresError, where: str) -> str:
+    said = (error.args[0] if error.args else "").splitlines()[:1]
+    return f"{where}: {said[0] if said else type(error).__name__} (SQLSTATE {error.sqlstate or 'XX000'})"
+
+
 def translate(error: Exception, where: str) -> StoreError:
     """Our error for one of the driver's; ``where`` names the database without its password."""
     if isinstance(error, asyncpg.PostgresError):
-        state = error.sqlstate or "XX000"
-        said = (error.args[0] if error.args else "").splitlines()[:1]
-        sentence = f"{where}: {said[0] if said else type(error).__name__} (SQLSTATE {state})"
+        state, sentence = error.sqlstate or "XX000", _sentence(error, where)
         if state[:2] == _ROW_CLASS or state in _ROW_STATES:
             return RowsRefused(state, sentence)
         return StoreMisconfigured(sentence) if state[:2] in _MISCONFIGURED_CLASSES else StoreUnavailable(sentence)
     if isinstance(error, TimeoutError):
         return StoreUnavailable(f"{where} did not answer in time")
     return StoreUnavailable(f"{where} cannot be reached: {error or type(error).__name__}")
+
+
+def refusal(error: asyncpg.DataError, where: str) -> RowsRefused:
+    """Our error for values that the server could not work with."""
+    return RowsRefused(error.sqlstate or "22000", _sentence(error, where))
 
 
 @contextmanager

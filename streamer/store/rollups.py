@@ -6,7 +6,8 @@ Nothing from the previous hour on is ever refreshed: the views read it from ``kl
 nothing. Hours that come to lie before it are swept, lest a later window hides them where the policies lag. Plain
 PostgreSQL: the buckets of the noted hours are built anew, in the transaction that forgets them. Either way one
 refresher works at a time, and a crash at any moment leaves the windows for the next one. Where candles may be dropped
-nothing is built anew: bars outlive them.
+nothing is built anew: bars outlive them. Stored values that do not add up, which others wrote, hold up only their own
+buckets, and with TimescaleDB those of the same step.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ import asyncpg
 
 from streamer.domain.errors import RowsRefused
 from streamer.domain.rollup import Rollup
+from streamer.store.faults import refusal
 from streamer.store.kinds import Kind
 from streamer.store.pool import Connection, Pool
 from streamer.store.retention import not_before
@@ -33,6 +35,8 @@ _MOST_REFRESHED = 10_000  # notes per round: neighbours are refreshed together
 _MOST_REBUILT = 500  # windows per transaction; more where one note has more
 _BUSY_PAUSE_S = 0.1
 _PATIENCE_S = 3_600.0  # for one step over very many series
+_REST = 4.0  # times as long as a round took: a backfill goes on for hours, and live candles need the processor
+_LONGEST_REST_S = 600.0
 
 Range = tuple[datetime, datetime]
 
@@ -41,12 +45,24 @@ Range = tuple[datetime, datetime]
 class RefreshReport:
     """How many windows, each a run of hours of one series, were worked off, and how many wait.
 
-    ``busy`` when another refresher was in the way.
+    ``busy`` when another refresher was in the way. ``is_behind`` when more had waited than one round works off.
+    ``refused`` is why some of those that wait cannot be worked off.
     """
 
     refreshed: int
     waiting: int
     busy: bool = False
+    is_behind: bool = False
+    refused: RowsRefused | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """So many windows were worked off, in this round; and why not all."""
+
+    windows: int = 0
+    is_behind: bool = False
+    refused: asyncpg.DataError | None = None
 
 
 class _Busy(Exception):
@@ -69,6 +85,7 @@ class Rollups:
         self._refreshable_from = query("refreshable_from")
         self._refresh = query("refresh_rollup")
         self._rebuild = query("rebuild_rollup")
+        self._note_again = query("note_again")
         self._swept_to: dict[Rollup, datetime] = {}
 
     async def refresh_due(self, current_time: datetime) -> RefreshReport:
@@ -81,7 +98,7 @@ class Rollups:
 
         Cancelling leaves the windows, which are refreshed again.
         """
-        refreshed, busy = 0, False
+        done, busy = _Done(), False
         async with self._pool.connection() as connection:
             waiting, names = await self._look(connection)
             swept = [self._swept_to.get(Rollup(name)) for name in names]
@@ -91,11 +108,12 @@ class Rollups:
                     busy = not await connection.fetchval(self._lock)
                     if not busy:
                         try:
-                            refreshed = await self._work_off(connection, current_time)
+                            done = await self._work_off(connection, current_time)
                         except _Busy:
                             busy = True
             waiting, _ = await self._look(connection)
-            return RefreshReport(refreshed, waiting, busy)
+            refused = None if done.refused is None else refusal(done.refused, self._pool.where)
+            return RefreshReport(done.windows, waiting, busy, done.is_behind and waiting > 0, refused)
 
     async def _look(self, connection: Connection) -> tuple[int, list[str]]:
         [(waiting, names)] = await connection.fetch(self._pending)
@@ -111,7 +129,7 @@ class Rollups:
             [(oldest, newest)] = await connection.fetch(self._bounds)
         return oldest, newest
 
-    async def _work_off(self, connection: Connection, current_time: datetime) -> int:
+    async def _work_off(self, connection: Connection, current_time: datetime) -> _Done:
         _, names = await self._look(connection)  # now that nobody makes or drops one
         rollups = [Rollup(name) for name in names]
         [(kind, server_time)] = await connection.fetch(self._state)
@@ -124,32 +142,62 @@ class Rollups:
 
     async def _refresh_windows(
         self, connection: Connection, rollups: Sequence[Rollup], end: datetime, bound: datetime | None
-    ) -> int:
+    ) -> _Done:
         windows = await connection.fetch(self._list, _MOST_REFRESHED)
         noted = [(first_hour, last_hour) for _, first_hour, last_hour, _ in windows]
         oldest = await connection.fetchval(self._oldest) or end
+        held: list[Range] = []
+        refused: asyncpg.DataError | None = None
         async with self._pool.connection_alone(command_timeout_s=_PATIENCE_S) as worker:
             try:
                 for rollup in rollups:
                     swept_to = self._swept_to.get(rollup, oldest)
                     unswept = [(swept_to, end - Rollup.H1.duration)] if swept_to < end else []
                     kept = list(not_before(noted + unswept, bound))
+                    failed = []
                     for since, until in refresh_ranges(kept, rollup, end):
-                        await worker.execute(self._refresh, rollup.value, since, until)
-                    self._swept_to[rollup] = end
+                        try:
+                            await worker.execute(self._refresh, rollup.value, since, until)
+                        except asyncpg.DataError as error:
+                            failed.append((since, until))
+                            refused = error
+                    if not failed:
+                        self._swept_to[rollup] = end
+                    held += failed
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 raise _Busy from None
-        await connection.execute(self._forget, [identity for identity, *_ in windows])
-        return sum(series for *_, series in windows)
+        right = [one for one in windows if not _overlap((one["first_hour"], one["last_hour"]), held)]
+        await connection.execute(self._forget, [one["id"] for one in right])
+        return _Done(sum(one["series"] for one in right), len(windows) == _MOST_REFRESHED, refused)
 
-    async def _rebuild_oldest(self, connection: Connection, rollups: Sequence[Rollup], bound: datetime | None) -> int:
+    async def _rebuild_oldest(self, connection: Connection, rollups: Sequence[Rollup], bound: datetime | None) -> _Done:
         taken = [Hours(*window) for window in await connection.fetch(self._take, _MOST_REBUILT)]
         kept = [run._replace(first=first) for run in taken for first, _ in not_before([run[2:]], bound)]
-        for rollup in rollups:
-            joined = _buckets(kept, rollup)
-            if joined:
-                await connection.execute(self._rebuild, rollup.value, *map(list, zip(*joined, strict=True)))
-        return len(taken)
+        if await self._rebuilt(connection, rollups, kept) is None:
+            return _Done(len(taken), is_behind=bool(taken))
+        held, refused = [], None
+        for run in kept:
+            error = await self._rebuilt(connection, rollups, [run])
+            if error is not None:
+                held.append(run)
+                refused = error
+        if held:
+            await connection.execute(self._note_again, *map(list, zip(*held, strict=True)))
+        return _Done(len(taken) - len(held), len(taken) > len(held), refused)
+
+    async def _rebuilt(
+        self, connection: Connection, rollups: Sequence[Rollup], runs: Sequence[Hours]
+    ) -> asyncpg.DataError | None:
+        """Build the buckets of these hours anew; all, or none and the reason why they cannot be."""
+        try:
+            async with connection.transaction():
+                for rollup in rollups:
+                    joined = _buckets(runs, rollup)
+                    if joined:
+                        await connection.execute(self._rebuild, rollup.value, *map(list, zip(*joined, strict=True)))
+        except asyncpg.DataError as error:
+            return error
+        return None
 
 
 def settled_before(current_time: datetime) -> datetime:
@@ -177,6 +225,11 @@ def _buckets(hours: Iterable[Hours], rollup: Rollup) -> list[Hours]:
     return join_hours(runs, rollup.duration)
 
 
+def _overlap(hours: Range, refreshes: Iterable[Range]) -> bool:
+    """Whether one of ``refreshes``, from and until, has any of these hours, first and last."""
+    return any(since <= hours[1] and hours[0] < until for since, until in refreshes)
+
+
 def _passes(error: Exception) -> bool:
     """Whether to try again: what others wrote may not add up in one bucket, and that must not end a service."""
     return isinstance(error, RowsRefused) or bool(getattr(error, "retryable", False))
@@ -189,6 +242,7 @@ async def catch_up(rollups: Rollups, *, clock: Clock) -> None:
 
     Raises:
         StoreUnavailable: the windows remain.
+        RowsRefused: those remain whose candles do not add up; the others are refreshed.
 
     Cancelling leaves the windows, which are refreshed again.
     """
@@ -196,7 +250,10 @@ async def catch_up(rollups: Rollups, *, clock: Clock) -> None:
     while True:
         report = await rollups.refresh_due(now(clock))
         oldest, _ = await rollups.waiting()
-        if not report.busy and (oldest is None or newest is None or oldest > newest):
+        is_done = not report.busy and (oldest is None or newest is None or oldest > newest)
+        if report.refused is not None and (is_done or not report.refreshed):
+            raise report.refused
+        if is_done:
             return
         if report.busy:
             await clock.sleep(_BUSY_PAUSE_S / clock.real_seconds(1.0))
@@ -213,17 +270,23 @@ async def keep_fresh(
 ) -> NoReturn:
     """Refresh what is due, about every ``every_s`` seconds of the world, for ever; ``refreshed`` hears of each round.
 
+    After a long round it rests for longer. While history comes in series by series, every round builds the same buckets
+    anew on TimescaleDB, which knows of changes by time alone: what is written meanwhile is then built once.
     Cancelling leaves the windows to the next start.
     """
     pause_s = every_s / clock.real_seconds(1.0)  # the database works in the world's time, however fast the clock
 
     async def rounds(health: Health) -> NoReturn:
         while True:
+            began_at = clock.monotonic()
             report = await rollups.refresh_due(now(clock))
+            took_s = clock.monotonic() - began_at
+            if report.refused is not None and not report.refreshed:
+                raise report.refused
             health.report()
             refreshed(report)
-            if not (report.refreshed and report.waiting):
-                await clock.sleep(pause_s)
+            if not report.is_behind:
+                await clock.sleep(max(pause_s, min(_REST * took_s, _LONGEST_REST_S)))
 
     await keep_trying(
         rounds,

@@ -53,10 +53,12 @@ class Watching:
         self.headways[exchange] = headway
 
 
-async def bring(world: World, request: BackfillRequest, screen: Watching | None = None) -> BackfillReport:
+async def bring(
+    world: World, request: BackfillRequest, screen: Watching | None = None, stop: Stop | None = None
+) -> BackfillReport:
     """One round in this process."""
     settings = world.settings.model_copy(update={"allow_simulated": True})
-    return await backfill(settings, request, screen or Watching(), Stop(), asyncio.Event())
+    return await backfill(settings, request, screen or Watching(), stop or Stop(), asyncio.Event())
 
 
 def asked(simulator: Simulator) -> int:

@@ -9,6 +9,8 @@ import pytest
 from aiohttp import web
 
 from streamer.app.backfill_request import BackfillRequest
+from streamer.app.signals import Stop
+from streamer.cli.backfill_report import Said
 from streamer.domain.errors import ConfigurationError
 from streamer.domain.interval import from_ms
 from streamer.settings.model import Settings
@@ -70,6 +72,32 @@ async def test_an_exchange_is_fetched_while_another_is_planned(plain_database: T
         report = await working
     assert report.is_whole
     assert {one.exchange: one.missing for one in report.filled} == {"binance": 2 * CANDLES, "okx": 2 * CANDLES}
+
+
+async def test_what_was_not_planned_when_it_was_interrupted_is_not_told_as_nothing(
+    plain_database: TestDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row of zeros would say that nothing is missing there."""
+    never = asyncio.Event()
+
+    async def held() -> None:
+        await never.wait()
+
+    async with gated(plain_database, held) as world:
+        stop = Stop()
+        working = asyncio.create_task(bring(world, request_of(world), stop=stop))
+
+        async def is_stored() -> bool:
+            return await stored_on(world, "okx") > 0
+
+        await until(is_stored, "the other exchange's candles are stored")
+        stop.ask("SIGINT")
+        report = await working
+    assert {one.exchange: (one.asked, one.is_planned) for one in report.filled} == {
+        "binance": (2, False), "okx": (2, True)
+    }  # fmt: skip
+    Said(as_json=False, dry_run=False, in_lines=False).told(report)
+    assert "binance: it was not known yet what is missing there\n" in capsys.readouterr().err
 
 
 @slow

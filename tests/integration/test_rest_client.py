@@ -38,19 +38,24 @@ async def serving(answering: Answering) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def raw_serving(answer: bytes) -> AsyncIterator[str]:
-    """The base URL of a server that sends ``answer`` to whoever connects, and hangs up."""
+async def raw_serving(answer: bytes, *, stays: bool = False) -> AsyncIterator[str]:
+    """The base URL of a server that sends ``answer`` to whoever connects, and hangs up; or ``stays``."""
+    hung_up = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         await writer.drain()
+        if stays:
+            await reader.read()
         writer.close()
+        hung_up.set()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
+        await hung_up.wait()
 
 
 async def get(
@@ -166,6 +171,14 @@ async def test_a_broken_answer_is_unavailable(answer: bytes) -> None:
     async with raw_serving(answer) as base:
         with pytest.raises(Unavailable, match=r"127\.0\.0\.1"):
             await get(base)
+
+
+async def test_who_begins_an_answer_and_falls_silent_is_given_up() -> None:
+    """A large file may take minutes, but not without a byte in between."""
+    half = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"
+    async with raw_serving(half, stays=True) as base, make_session([base], silence_s=0.2) as session:
+        with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+ fell silent"):
+            await session.get(f"{base}/file", {}, timeout_s=300.0, body_bytes=100)
 
 
 async def test_the_client_comes_through_a_bad_minute() -> None:

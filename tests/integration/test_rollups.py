@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from streamer.domain.candle import Source
-from streamer.domain.errors import StoreUnavailable
+from streamer.domain.errors import RowsRefused, StoreUnavailable
 from streamer.domain.interval import Interval
 from streamer.store.rollups import RefreshReport, Rollups, catch_up, keep_fresh
 from streamer.store.writer import Writer
@@ -131,6 +131,23 @@ async def test_values_that_do_not_add_up_end_no_service(store: OpenStore, now: d
     finally:
         loop.cancel()
         await asyncio.gather(loop, return_exceptions=True)
+
+
+async def test_values_that_do_not_add_up_hold_up_no_other(store: OpenStore, now: datetime) -> None:
+    """Their own buckets wait, whatever else is due is refreshed, and a verb that ends says why."""
+    bad, good = Interval.H1.floor(now) - 30 * DAY, Interval.H1.floor(now) - 10 * DAY
+    await store.write_all(run_of(SYMBOL, bad, bad + 2 * MINUTE))
+    await store.look("update klines set volume = 1.5e308")
+    await store.write_all(run_of(SYMBOL, good, good + 2 * MINUTE))
+    with pytest.raises(RowsRefused, match="SQLSTATE 22003"):
+        await catch_up(store.rollups, clock=SystemClock())
+    assert await store.look("select open_time, candles from klines_1h where open_time >= $1", good) == [(good, 2)]
+    report = await store.rollups.refresh_due(now)
+    assert report.refreshed == 0 < report.waiting
+    assert report.refused is not None
+    await store.look("update klines set volume = 1")
+    await catch_up(store.rollups, clock=SystemClock())
+    assert await totals(store, "klines_1h") == (2, 4, bad)
 
 
 async def test_the_running_hour_never_freezes(store: OpenStore, now: datetime) -> None:

@@ -29,6 +29,7 @@ _SETTINGS = {
     "unix_socket_directories": "",
     "shared_buffers": "128MB",
     "max_wal_size": "2GB",
+    "min_wal_size": "512MB",  # files used again: making a new one holds up every commit
     "wal_level": "minimal",  # nobody replicates a private store
     "max_wal_senders": "0",
     "jit": "off",  # compiling costs more than any query of ours

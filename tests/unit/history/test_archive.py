@@ -307,7 +307,7 @@ async def test_a_series_without_files_is_left_whole() -> None:
     perpetual = Chosen(instrument("BTC", market=Market.LINEAR), Interval.S1)
     assert world.fetcher.serves(world.chosen)
     assert not world.fetcher.serves(perpetual)
-    assert world.fetcher.files_for(perpetual, JANUARY) == 0
+    assert world.fetcher.parts_for(perpetual, [JANUARY]) == ()
     report = await world.fetcher.fetch(perpetual, JANUARY)
     assert report.left == (Left(JANUARY, Why.NOT_PUBLISHED),)
     assert world.host.asked == []
@@ -316,8 +316,8 @@ async def test_a_series_without_files_is_left_whole() -> None:
 async def test_the_number_of_files_is_known_before() -> None:
     """For a dry run: a month and two days."""
     world = ArchiveWorld()
-    assert world.fetcher.files_for(world.chosen, between("2024-02-01", "2024-03-02T00:00")) == 3
-    assert world.fetcher.files_for(world.chosen, between("2024-03-14", "2024-03-15T00:00")) == 0
+    assert len(world.fetcher.parts_for(world.chosen, [between("2024-02-01", "2024-03-02T00:00")])) == 3
+    assert world.fetcher.parts_for(world.chosen, [between("2024-03-14", "2024-03-15T00:00")]) == ()
 
 
 @given(

@@ -21,12 +21,14 @@ class Silent:
         raise aiohttp.ConnectionTimeoutError(f"Connection timeout to host {url}")
 
 
-@pytest.mark.parametrize(("timeout_s", "connect_s"), [(300.0, 10.0), (0.5, 0.5)])
-async def test_who_lets_nobody_connect_is_not_waited_for(timeout_s: float, connect_s: float) -> None:
+@pytest.mark.parametrize(("timeout_s", "connect_s", "read_s"), [(300.0, 10.0, 30.0), (0.5, 0.5, None)])
+async def test_who_lets_nobody_connect_is_not_waited_for(
+    timeout_s: float, connect_s: float, read_s: float | None
+) -> None:
     """However long a large file may take; and the sentence is not that of an answer that took too long."""
     silent = Silent()
-    session = HttpSession(cast("aiohttp.ClientSession", silent))
+    session = HttpSession(cast("aiohttp.ClientSession", silent), silence_s=30.0)
     with pytest.raises(Unavailable, match=r"host\.invalid let nobody connect"):
         await session.get("https://host.invalid/file?key=secret", {}, timeout_s=timeout_s, body_bytes=1)
     [timeout] = silent.timeouts
-    assert (timeout.total, timeout.sock_connect) == (timeout_s, connect_s)
+    assert (timeout.total, timeout.sock_connect, timeout.sock_read) == (timeout_s, connect_s, read_s)
