@@ -17,7 +17,6 @@ from streamer.store.rollups import Rollups, catch_up
 from streamer.timing.clock import SystemClock
 
 _WEEK = timedelta(days=7)
-_COMPRESSED_AFTER = timedelta(days=14)
 _WORKERS = 2
 
 
@@ -25,7 +24,8 @@ async def fill(url: str, names: Sequence[Name], open_times: Sequence[datetime], 
     """Store every series' 1m candles of these minutes, compress the old ones, roll them up; how many candles it was."""
     pool = Pool(PoolOptions(url=url, command_timeout_s=900.0))
     try:
-        report = await migrate(pool, MigrationOptions())
+        options = MigrationOptions()
+        report = await migrate(pool, options)
         rows = Rows(names, seed)
         weeks = iter(list(_weeks(open_times)))
 
@@ -38,7 +38,7 @@ async def fill(url: str, names: Sequence[Name], open_times: Sequence[datetime], 
             for _ in range(_WORKERS):
                 tasks.create_task(work())
         if report.kind == "timescaledb":
-            await _compress(pool, open_times[-1] - _COMPRESSED_AFTER)
+            await _compress(pool, open_times[-1] - options.compress_after)
         await roll_up(pool, names, open_times)
         async with pool.connection_alone() as connection:
             await connection.execute("vacuum analyze")

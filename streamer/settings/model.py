@@ -181,7 +181,7 @@ class StorageSettings(_Branch):
         timedelta(days=7), validate_default=False, description="length of a chunk; take `1d` above 1,000 series"
     )
     compress_after: Duration = Field(
-        timedelta(days=14), validate_default=False, description="age at which chunks become columnar"
+        timedelta(days=3), validate_default=False, description="age at which chunks become columnar"
     )
     retention: Duration | None = Field(
         None, description="how long candles are kept at least; bars of every length are kept for ever"

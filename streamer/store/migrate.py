@@ -31,7 +31,7 @@ class MigrationOptions:
     """
 
     chunk_interval: timedelta = timedelta(days=7)
-    compress_after: timedelta = timedelta(days=14)
+    compress_after: timedelta = timedelta(days=3)
     retention: timedelta | None = None
     rollups: Collection[Rollup] | None = None
 

@@ -101,7 +101,8 @@ async def _fresh_database(servers: Servers, kind: str) -> AsyncIterator[TestData
     # template0, because TimescaleDB's launcher connects to template1 and copying refuses a template in use.
     await _execute(server.url, f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
     try:
-        yield TestDatabase(kind, urlunsplit(urlsplit(server.url)._replace(path=name)), server.timescale, server.version)
+        url = urlunsplit(urlsplit(server.url)._replace(path=name))
+        yield TestDatabase(kind, url, server.timescale, server.version, server.ours)
     finally:
         await _execute(server.url, f"DROP DATABASE {name} WITH (FORCE)")
 

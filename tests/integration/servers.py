@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, TypeVar
@@ -56,17 +56,21 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server; ``url`` is a superuser's, ``version`` PostgreSQL's major."""
+    """A running server; ``url`` is a superuser's, ``version`` PostgreSQL's major. ``ours``: nobody else uses it."""
 
     kind: str
     url: str
     timescale: bool
     version: int
+    ours: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TestDatabase:
-    """An empty database that belongs to one test; ``timescale`` says whether the extension can be created in it."""
+    """An empty database that belongs to one test; ``timescale`` says whether the extension can be created in it.
+
+    ``ours``: its server is this session's alone.
+    """
 
     __test__: ClassVar[bool] = False  # pytest would collect it, by its name
 
@@ -74,6 +78,7 @@ class TestDatabase:
     url: str
     timescale: bool
     version: int
+    ours: bool = True
 
 
 @contextmanager
@@ -128,7 +133,7 @@ class Servers:
     def _start_timescale(self) -> Server:
         url = os.environ.get("STREAMER_TEST_TIMESCALE_URL")
         if url is not None:
-            return run_apart(_look(TIMESCALE, url))
+            return replace(run_apart(_look(TIMESCALE, url)), ours=False)
         if (_TIMESCALE_HOME / "bin" / "postgres").is_file():
             return self._start_installation(TIMESCALE, _TIMESCALE_HOME, {**_OPTIONS, **_TIMESCALE_OPTIONS})
         if not _docker_answers():

@@ -78,10 +78,10 @@ async def test_what_was_not_planned_when_it_was_interrupted_is_not_told_as_nothi
     plain_database: TestDatabase, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A row of zeros would say that nothing is missing there."""
-    never = asyncio.Event()
+    let_in = asyncio.Event()
 
     async def held() -> None:
-        await never.wait()
+        await let_in.wait()
 
     async with gated(plain_database, held) as world:
         stop = Stop()
@@ -93,6 +93,7 @@ async def test_what_was_not_planned_when_it_was_interrupted_is_not_told_as_nothi
         await until(is_stored, "the other exchange's candles are stored")
         stop.ask("SIGINT")
         report = await working
+        let_in.set()
     assert {one.exchange: (one.asked, one.is_planned) for one in report.filled} == {
         "binance": (2, False), "okx": (2, True)
     }  # fmt: skip

@@ -114,6 +114,7 @@ async def test_the_policies_run(timescale_database: TestDatabase) -> None:
             "policy_refresh_continuous_aggregate",
         ]
         statement = "select job_id, last_run_status from timescaledb_information.job_stats where last_run_status <> ''"
+        await store.look("select _timescaledb_functions.start_background_workers()")
         async with asyncio.timeout(30):
             ran: dict[int, str] = {}
             while not {job for job, _, _ in jobs} <= ran.keys():  # the scheduler starts them within seconds
