@@ -6,6 +6,6 @@ with oldest as (
 taken as (
     delete from rollup_windows
     where id in (select id from oldest where before < $1)
-    returning exchange, symbols, first_hour, last_hour
+    returning exchange, symbols, first_hour, last_hour, noted_at
 )
-select exchange, symbol, first_hour, last_hour from taken cross join unnest(symbols) as symbol;
+select exchange, symbol, first_hour, last_hour, noted_at from taken cross join unnest(symbols) as symbol;

@@ -21,7 +21,7 @@ from streamer.app.retaining import refuse_expired
 from streamer.app.service import mark_of
 from streamer.app.signals import Stop
 from streamer.app.standing import Standings
-from streamer.domain.errors import ConfigurationError, HistoryError
+from streamer.domain.errors import ConfigurationError, HistoryError, RowsRefused
 from streamer.domain.series import Series
 from streamer.history.dividing import Supply
 from streamer.history.landing import Landing
@@ -48,7 +48,7 @@ class BackfillReport:
 
     ``unreachable`` are exchanges, or markets of them that may hold more of what was meant; ``lost`` are names and
     patterns that meant something in an earlier round. ``took_s`` is from the first exchange's plan to the last commit.
-    ``kept_from`` is set where what is older was asked for and left out.
+    ``kept_from`` is set where what is older was asked for and left out. ``unbuilt`` is why rollups are not up to date.
     """
 
     filled: Sequence[Filled]
@@ -59,11 +59,14 @@ class BackfillReport:
     interrupted: bool = False
     took_s: float = 0.0
     kept_from: datetime | None = None
+    unbuilt: RowsRefused | None = None
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing failed."""
-        return not (self.unreachable or self.lost or self.rejected or any(one.failed for one in self.filled))
+        return not (
+            self.unreachable or self.lost or self.rejected or self.unbuilt or any(one.failed for one in self.filled)
+        )
 
 
 async def backfill(
@@ -116,7 +119,7 @@ async def backfill(
                 began_at = await _fetch(place, fillings, request, landing.settled, begun=begun, stop=stop)
                 landing.close()
             took_s = place.clock.monotonic() - began_at
-            await _conclude(place, fillings, stop)
+            unbuilt = await _conclude(place, fillings, stop)
             return BackfillReport(
                 filled=[one.outcome() for one in fillings],
                 unreachable={**opened.unreachable, **asked.unread},
@@ -126,6 +129,7 @@ async def backfill(
                 interrupted=stop.asked.is_set(),
                 took_s=took_s,
                 kept_from=kept_from,
+                unbuilt=unbuilt,
             )
 
 
@@ -201,15 +205,19 @@ async def _fetch(
     return min(planned_at, default=place.clock.monotonic())
 
 
-async def _conclude(place: Workplace, fillings: Iterable[Filling], stop: Stop) -> None:
-    """Write down what is missing still of what is followed; until ``stop``, bring gaps and rollups up to date."""
+async def _conclude(place: Workplace, fillings: Iterable[Filling], stop: Stop) -> RowsRefused | None:
+    """Write down what is missing still of what is followed; until ``stop``, bring gaps and rollups up to date.
+
+    Returns:
+        Why some rollups cannot be.
+    """
     followed = await _patiently(place, lambda: followed_since(place.pool))
     for filling in fillings:
         await filling.list_failures(followed)
 
-    async def bring_up_to_date() -> None:
+    async def bring_up_to_date() -> RowsRefused | None:
         await _patiently(place, lambda: place.ledger.reconcile(now(place.clock)))
-        await _patiently(place, place.refresh_rollups)
+        return await _patiently(place, place.refresh_rollups)
 
     async with asyncio.TaskGroup() as tasks:
         working = tasks.create_task(bring_up_to_date())
@@ -217,6 +225,7 @@ async def _conclude(place: Workplace, fillings: Iterable[Filling], stop: Stop) -
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         working.cancel()
         stopping.cancel()
+    return None if working.cancelled() else working.result()
 
 
 async def _patiently(place: Workplace, operation: Callable[[], Awaitable[T]]) -> T:

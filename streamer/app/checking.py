@@ -15,7 +15,7 @@ from streamer.app.listing import quiet_recorder
 from streamer.app.sharing import leased
 from streamer.app.standing import Standings
 from streamer.domain.candle import Delivery
-from streamer.domain.errors import ConfigurationError, HistoryError, Unavailable
+from streamer.domain.errors import ConfigurationError, HistoryError, RowsRefused, Unavailable
 from streamer.history.archive import ArchiveFetcher
 from streamer.history.page import PageFetcher
 from streamer.protocol.address import is_loopback
@@ -156,15 +156,22 @@ class Workplace:
                 {name: one for name, one in opened.items() if isinstance(one, HistoryError)},
             )
 
-    async def refresh_rollups(self) -> None:
+    async def refresh_rollups(self) -> RowsRefused | None:
         """Return when the rollups are up to what was written, by this process or another.
 
+        Returns:
+            Why some of them cannot be, if so: stored values do not add up.
+
         Raises:
-            StoreUnavailable, RowsRefused: what was not refreshed is remembered by the database.
+            StoreUnavailable: what was not refreshed is remembered by the database.
 
         Cancelling loses nothing: it is done by whoever comes next.
         """
-        await catch_up(Rollups(self.pool), clock=self.clock)
+        try:
+            await catch_up(Rollups(self.pool), clock=self.clock)
+        except RowsRefused as refused:
+            return refused
+        return None
 
     async def _open(self, name: str, session: HttpSession, deliver: Deliver) -> Access:
         adapter = ADAPTERS[name]

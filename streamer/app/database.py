@@ -214,8 +214,16 @@ class Database:
         """Keep the rollups right until cancelled; what is not done then is done at the next start."""
         await self.ready.wait()
 
+        refused: str | None = None
+
         def refreshed(report: RefreshReport) -> None:
+            nonlocal refused
             self._recorder.rollups_refreshed(report.refreshed, report.waiting)
+            if report.refused is None:
+                refused = refused if report.waiting else None
+            elif str(report.refused) != refused:  # once, not at every round
+                refused = str(report.refused)
+                self._recorder.rollups_failed(report.refused)
 
         await keep_fresh(
             Rollups(self.pool),

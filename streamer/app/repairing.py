@@ -68,12 +68,15 @@ async def repair_gaps(
 
     Raises:
         ConfigurationError: an unknown series or gap; mixed candles. StoreError, StartError: the database is not usable.
+        RowsRefused: all is stored and the gaps know it, but rollups could not be built of it.
     """
     async with workplace(settings) as place:
         gaps = await _wanted(place, wanted, ids)
         async with place.exchanges(_askable(gaps), place.write) as opened:
             outcomes = await ask_for(gaps, place, opened, tell)
-        await place.refresh_rollups()
+        refused = await place.refresh_rollups()
+    if refused is not None:
+        raise refused
     return outcomes
 
 

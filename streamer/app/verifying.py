@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from streamer.app.checking import Access, Workplace, workplace
 from streamer.app.choosing import choose
 from streamer.app.retaining import refuse_expired
-from streamer.domain.errors import ConfigurationError, HistoryError
+from streamer.domain.errors import ConfigurationError, HistoryError, RowsRefused
 from streamer.domain.interval import Interval
 from streamer.domain.series import Series
 from streamer.history.runs import Asked, Progress
@@ -40,15 +40,19 @@ class VerifyRequest:
 
 @dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """What became of each series, and of the exchanges, or markets of them, that could not be asked at all."""
+    """What became of each series, and of the exchanges, or markets of them, that could not be asked at all.
+
+    ``unbuilt`` is why rollups are not up to date after a repair.
+    """
 
     verified: Sequence[Verified]
     unreachable: Mapping[str, HistoryError]
+    unbuilt: RowsRefused | None = None
 
     @property
     def is_equal(self) -> bool:
         """Whether everything that was meant was compared, and nothing differs any more."""
-        return not self.unreachable and all(one.is_equal for one in self.verified)
+        return not (self.unreachable or self.unbuilt) and all(one.is_equal for one in self.verified)
 
 
 async def verify(settings: Settings, request: VerifyRequest, tell: Callable[[str, Progress], None]) -> VerifyReport:
@@ -84,10 +88,11 @@ async def verify(settings: Settings, request: VerifyRequest, tell: Callable[[str
                 for name, series in asked.items()
             ]
         verified = [one for task in verifying for one in task.result()]
+        unbuilt = None
         if request.repair and verified:
             await place.ledger.reconcile(now(place.clock))
-            await place.refresh_rollups()
-    return VerifyReport(verified, {**opened.unreachable, **choice.unread})
+            unbuilt = await place.refresh_rollups()
+    return VerifyReport(verified, {**opened.unreachable, **choice.unread}, unbuilt)
 
 
 async def _kept_here(

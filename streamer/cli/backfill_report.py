@@ -9,7 +9,7 @@ import orjson
 from streamer.app.backfilling import BackfillReport
 from streamer.app.filling import Filled
 from streamer.cli.output import show_json, show_table
-from streamer.domain.errors import StreamerError
+from streamer.domain.errors import RowsRefused, StreamerError
 from streamer.domain.gaps import Span
 from streamer.domain.interval import Interval, from_ms
 from streamer.domain.merge import Outcome
@@ -131,8 +131,15 @@ def _troubles(report: BackfillReport) -> Iterator[str]:
     yield from _first([line for filled in report.filled for line in _lines_of_files(filled)], "that files lacked")
     for (series, reason), count in report.rejected.items():
         yield f"{series}: the database refused {count:,} candles ({reason})"
+    if report.unbuilt is not None:
+        yield unbuilt_sentence(report.unbuilt)
     if report.interrupted:
         yield "interrupted: what was fetched is stored, and the next run goes on from there"
+
+
+def unbuilt_sentence(refused: RowsRefused) -> str:
+    """That some rollups could not be brought up to date, and why."""
+    return f"rollups could not be built of what is stored, correct it in klines: {refused}"
 
 
 def _first(lines: Sequence[str], what: str) -> Iterator[str]:
@@ -171,6 +178,7 @@ def _document(report: BackfillReport) -> dict[str, Any]:
         "kept_from": report.kept_from,
         "exchanges": [_exchange(one, report) for one in report.filled],
         "unreachable": {name: str(error) for name, error in report.unreachable.items()},
+        "unbuilt": None if report.unbuilt is None else str(report.unbuilt),
         "lost": {name: str(problem) for name, problem in report.lost.items()},
         "rejected": [
             {"series": str(series), "reason": reason, "candles": count}

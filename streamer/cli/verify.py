@@ -10,6 +10,7 @@ import click
 
 from streamer.app.verifying import VerifyReport, VerifyRequest
 from streamer.app.verifying import verify as compare
+from streamer.cli.backfill_report import unbuilt_sentence
 from streamer.cli.options import read_settings, settings_options
 from streamer.cli.output import show_json, show_table
 from streamer.cli.progress import showing
@@ -96,6 +97,8 @@ def _show(report: VerifyReport, *, repaired: bool) -> None:
             click.echo(
                 f"{verified.series}: {verified.unproven:,} stored candles were not served, nor any later one", err=True
             )
+    if report.unbuilt is not None:
+        click.echo(unbuilt_sentence(report.unbuilt), err=True)
     click.echo(_summary(report, differences, repaired=repaired))
 
 

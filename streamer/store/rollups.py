@@ -6,8 +6,8 @@ Nothing from the previous hour on is ever refreshed: the views read it from ``kl
 nothing. Hours that come to lie before it are swept, lest a later window hides them where the policies lag. Plain
 PostgreSQL: the buckets of the noted hours are built anew, in the transaction that forgets them. Either way one
 refresher works at a time, and a crash at any moment leaves the windows for the next one. Where candles may be dropped
-nothing is built anew: bars outlive them. Stored values that do not add up, which others wrote, hold up only their own
-buckets, and with TimescaleDB those of the same step.
+nothing is built anew: bars outlive them. Windows whose stored values do not add up, which others wrote, go behind the
+others and wait: on plain PostgreSQL they alone, with TimescaleDB all in the same steps.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -45,7 +45,7 @@ Range = tuple[datetime, datetime]
 class RefreshReport:
     """How many windows, each a run of hours of one series, were worked off, and how many wait.
 
-    ``busy`` when another refresher was in the way. ``is_behind`` when more had waited than one round works off.
+    ``busy`` when another refresher was in the way. ``is_behind`` when there may be more that waited before the round.
     ``refused`` is why some of those that wait cannot be worked off.
     """
 
@@ -79,6 +79,7 @@ class Rollups:
         self._state = query("rollup_state")
         self._list = query("waiting_windows")
         self._forget = query("forget_windows")
+        self._put_behind = query("put_behind")
         self._take = query("take_windows")
         self._oldest = query("oldest_chunk")
         self._bounds = query("window_bounds")
@@ -161,17 +162,23 @@ class Rollups:
                         except asyncpg.DataError as error:
                             failed.append((since, until))
                             refused = error
-                    if not failed:
-                        self._swept_to[rollup] = end
+                    self._swept_to[rollup] = max(swept_to, min((since for since, _ in failed), default=end))
                     held += failed
             except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
                 raise _Busy from None
-        right = [one for one in windows if not _overlap((one["first_hour"], one["last_hour"]), held)]
+        right: list[asyncpg.Record] = []
+        wrong: list[asyncpg.Record] = []
+        for one in windows:
+            (wrong if _overlap((one["first_hour"], one["last_hour"]), held) else right).append(one)
         await connection.execute(self._forget, [one["id"] for one in right])
+        if wrong:
+            await connection.execute(self._put_behind, [one["id"] for one in wrong])
         return _Done(sum(one["series"] for one in right), len(windows) == _MOST_REFRESHED, refused)
 
     async def _rebuild_oldest(self, connection: Connection, rollups: Sequence[Rollup], bound: datetime | None) -> _Done:
-        taken = [Hours(*window) for window in await connection.fetch(self._take, _MOST_REBUILT)]
+        rows = await connection.fetch(self._take, _MOST_REBUILT)
+        noted_at = {Hours(*window): at for *window, at in rows}
+        taken = [Hours(*window) for *window, _ in rows]
         kept = [run._replace(first=first) for run in taken for first, _ in not_before([run[2:]], bound)]
         if await self._rebuilt(connection, rollups, kept) is None:
             return _Done(len(taken), is_behind=bool(taken))
@@ -179,7 +186,7 @@ class Rollups:
         for run in kept:
             error = await self._rebuilt(connection, rollups, [run])
             if error is not None:
-                held.append(run)
+                held.append((*run, noted_at.get(run)))
                 refused = error
         if held:
             await connection.execute(self._note_again, *map(list, zip(*held, strict=True)))
@@ -230,11 +237,6 @@ def _overlap(hours: Range, refreshes: Iterable[Range]) -> bool:
     return any(since <= hours[1] and hours[0] < until for since, until in refreshes)
 
 
-def _passes(error: Exception) -> bool:
-    """Whether to try again: what others wrote may not add up in one bucket, and that must not end a service."""
-    return isinstance(error, RowsRefused) or bool(getattr(error, "retryable", False))
-
-
 async def catch_up(rollups: Rollups, *, clock: Clock) -> None:
     """Return when all that waits now is refreshed, by whomever: for a verb that ends, where no task goes on.
 
@@ -247,13 +249,14 @@ async def catch_up(rollups: Rollups, *, clock: Clock) -> None:
     Cancelling leaves the windows, which are refreshed again.
     """
     _, newest = await rollups.waiting()
+    refused: RowsRefused | None = None
     while True:
         report = await rollups.refresh_due(now(clock))
+        refused = report.refused or refused
         oldest, _ = await rollups.waiting()
-        is_done = not report.busy and (oldest is None or newest is None or oldest > newest)
-        if report.refused is not None and (is_done or not report.refreshed):
-            raise report.refused
-        if is_done:
+        if not report.busy and (oldest is None or newest is None or oldest > newest):
+            if refused is not None:
+                raise refused
             return
         if report.busy:
             await clock.sleep(_BUSY_PAUSE_S / clock.real_seconds(1.0))
@@ -271,26 +274,27 @@ async def keep_fresh(
     """Refresh what is due, about every ``every_s`` seconds of the world, for ever; ``refreshed`` hears of each round.
 
     After a long round it rests for longer. While history comes in series by series, every round builds the same buckets
-    anew on TimescaleDB, which knows of changes by time alone: what is written meanwhile is then built once.
-    Cancelling leaves the windows to the next start.
+    anew on TimescaleDB, which knows of changes by time alone: what is written meanwhile is then built once. The first
+    round, which brings what was missed, is no reason to rest. Cancelling leaves the windows to the next start.
     """
-    pause_s = every_s / clock.real_seconds(1.0)  # the database works in the world's time, however fast the clock
+    second = 1.0 / clock.real_seconds(1.0)  # the database works in the world's time, however fast the clock
 
     async def rounds(health: Health) -> NoReturn:
+        is_first = True
         while True:
             began_at = clock.monotonic()
             report = await rollups.refresh_due(now(clock))
             took_s = clock.monotonic() - began_at
-            if report.refused is not None and not report.refreshed:
-                raise report.refused
             health.report()
             refreshed(report)
             if not report.is_behind:
-                await clock.sleep(max(pause_s, min(_REST * took_s, _LONGEST_REST_S)))
+                rest_s = 0.0 if is_first else min(_REST * took_s, second * _LONGEST_REST_S)
+                await clock.sleep(max(second * every_s, rest_s))
+            is_first = False
 
     await keep_trying(
         rounds,
-        retryable=_passes,
+        retryable=lambda error: bool(getattr(error, "retryable", False)),
         clock=clock,
         backoff=Backoff(cap_s=30.0),
         random=random,

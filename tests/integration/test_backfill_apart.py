@@ -101,6 +101,21 @@ async def test_what_was_not_planned_when_it_was_interrupted_is_not_told_as_nothi
     assert "binance: it was not known yet what is missing there\n" in capsys.readouterr().err
 
 
+async def test_what_cannot_be_added_up_takes_no_report_away(
+    plain_database: TestDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Everything asked for is stored; that the bars of it cannot be built is told, and the round is not whole."""
+    async with checked_world(plain_database) as world:
+        request = BackfillRequest(exchanges=("binance",), symbols=(PEPE.symbol,), latest=10)
+        assert (await bring(world, request)).is_whole
+        await world.store.look("update klines set volume = 1.5e308")
+        report = await bring(world, replace(request, latest=20))
+        assert await stored_on(world, "binance") == 20
+    assert not report.is_whole
+    Said(as_json=False, dry_run=False, in_lines=False).told(report)
+    assert "rollups could not be built of what is stored" in capsys.readouterr().err
+
+
 @slow
 async def test_a_ban_while_the_first_candle_is_looked_for_holds_up_no_other(plain_database: TestDatabase) -> None:
     """Who fetches waits for its end, where a run has the patience; the others are stored long before."""

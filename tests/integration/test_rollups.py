@@ -14,7 +14,6 @@ from streamer.domain.interval import Interval
 from streamer.store.rollups import RefreshReport, Rollups, catch_up, keep_fresh
 from streamer.store.writer import Writer
 from streamer.timing.clock import SystemClock
-from streamer.timing.retry import Wait
 from tests.fakes.clock import FakeClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import DAY, HOUR, MINUTE, OpenStore, delivery, open_store, run_of
@@ -108,25 +107,28 @@ async def test_the_task_shows_a_backfill_within_five_seconds(store: OpenStore, n
 async def test_values_that_do_not_add_up_end_no_service(store: OpenStore, now: datetime) -> None:
     """What others wrote into one hour may be more than a number holds: it is said, and tried again."""
     hour = Interval.H1.floor(now) - 5 * HOUR
-    waits: asyncio.Queue[Wait] = asyncio.Queue()
+    clock = FakeClock()
     reports: asyncio.Queue[RefreshReport] = asyncio.Queue()
     await store.write_all(run_of(SYMBOL, hour, hour + 2 * MINUTE))
     await store.look("update klines set volume = 1.5e308")
     loop = asyncio.create_task(
         keep_fresh(
             store.rollups,
-            clock=SystemClock(),
+            clock=clock,
             random=Random(1),  # noqa: S311 - delays, not secrets
             refreshed=reports.put_nowait,
-            before_wait=waits.put_nowait,
+            before_wait=lambda _: None,
         )
     )
     try:
         async with asyncio.timeout(30):
-            assert "SQLSTATE 22003" in str((await waits.get()).cause)
+            while (report := await reports.get()).refused is None:
+                await clock.advance(31.0)
+            assert "SQLSTATE 22003" in str(report.refused)
             await store.look("update klines set volume = 1")
+            await clock.advance(31.0)
             while (await reports.get()).waiting:
-                pass
+                await clock.advance(31.0)
         assert await totals(store, "klines_1h") == (1, 2, hour)
     finally:
         loop.cancel()
@@ -148,6 +150,32 @@ async def test_values_that_do_not_add_up_hold_up_no_other(store: OpenStore, now:
     await store.look("update klines set volume = 1")
     await catch_up(store.rollups, clock=SystemClock())
     assert await totals(store, "klines_1h") == (2, 4, bad)
+
+
+async def test_however_many_cannot_be_built_the_others_are(
+    database: TestDatabase, store: OpenStore, now: datetime
+) -> None:
+    """More than a round takes, in front of a good one: that is built, and the refusal is not forgotten on the way."""
+    bad, good = Interval.H1.floor(now) - 30 * DAY, Interval.H1.floor(now) - 10 * DAY
+    await store.write_all(run_of(SYMBOL, bad, bad + 2 * MINUTE))
+    await store.look("update klines set volume = 1.5e308")
+    [(exchange, symbols, noted_at)] = await store.look(
+        "select exchange, symbols, noted_at - interval '2 days' from rollup_windows order by id limit 1"
+    )
+    await store.look(
+        "insert into rollup_windows (exchange, symbols, first_hour, last_hour, noted_at)"
+        " select $1, $2, $3::timestamptz, $3, $4 from generate_series(1, $5)",
+        exchange, symbols, bad, noted_at, 10_001 if database.timescale else 501,
+    )  # fmt: skip
+    await store.write_all(run_of("ETH-USDT", good, good + 2 * MINUTE))
+    with pytest.raises(RowsRefused, match="SQLSTATE 22003"):
+        await catch_up(store.rollups, clock=SystemClock())
+    assert await totals(store, "klines_1h", "ETH-USDT") == (1, 2, good)
+    [(oldest,)] = await store.look("select min(noted_at) from rollup_windows")
+    assert oldest == noted_at
+    await store.look("update klines set volume = 1 where symbol = $1", SYMBOL)
+    await catch_up(store.rollups, clock=SystemClock())
+    assert await totals(store, "klines_1h") == (1, 2, bad)
 
 
 async def test_the_running_hour_never_freezes(store: OpenStore, now: datetime) -> None:

@@ -11,7 +11,7 @@ from streamer.store.vitals import Books, Building, Schema, Storage, Unread
 _MOST_ON_PLAIN = 500
 _MOST_WITH_LONG_CHUNKS = 1_000
 _LONG_CHUNK = timedelta(days=1)
-_WARN_WAIT, _FAIL_WAIT = timedelta(minutes=10), timedelta(days=1)
+_WARN_WAIT, _FAIL_WAIT = timedelta(minutes=30), timedelta(days=1)  # beside a backfill refreshes rest
 
 
 def judge_migrations(schema: Schema | Unread, known: list[Migration], *, applied_by_run: bool) -> Finding:
