@@ -13,7 +13,8 @@ from streamer.domain.series import Series
 from streamer.store.ledger import DatabaseLedger
 from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
-from streamer.store.rollups import Rollups, catch_up
+from streamer.store.refreshing import catch_up
+from streamer.store.rollups import Rollups
 from streamer.timing.clock import SystemClock
 
 _WEEK = timedelta(days=7)

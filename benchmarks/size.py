@@ -22,7 +22,8 @@ from streamer.domain.series import Series
 from streamer.store.kinds import Kind
 from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
-from streamer.store.rollups import Rollups, catch_up
+from streamer.store.refreshing import catch_up
+from streamer.store.rollups import Rollups
 from streamer.store.writer import Writer
 from streamer.timing.clock import SystemClock
 

@@ -31,8 +31,9 @@ from streamer.store.known import require_schema
 from streamer.store.ledger import DatabaseLedger
 from streamer.store.marks import read_marks
 from streamer.store.reader import Reader
+from streamer.store.refreshing import catch_up
 from streamer.store.retention import KeptSink, kept_from, read_kept_from
-from streamer.store.rollups import Rollups, catch_up
+from streamer.store.rollups import Rollups
 from streamer.store.writer import Writer
 from streamer.symbols.load import load_registry
 from streamer.symbols.registry import Registry

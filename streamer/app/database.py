@@ -25,8 +25,9 @@ from streamer.store.marks import Mark, read_marks, set_mark
 from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
 from streamer.store.pool import Pool, PoolOptions
 from streamer.store.reader import Reader
+from streamer.store.refreshing import keep_fresh
 from streamer.store.retention import KeptSink
-from streamer.store.rollups import RefreshReport, Rollups, keep_fresh
+from streamer.store.rollups import RefreshReport, Rollups
 from streamer.store.storage import settle_storage
 from streamer.store.writer import Writer
 from streamer.telemetry.recorder import Recorder

@@ -12,9 +12,10 @@ from asyncpg import Record
 from streamer.store.kinds import Kind
 from streamer.store.migrate import MigrationOptions
 from streamer.store.pool import Connection, Pool
+from streamer.store.refreshing import catch_up
 from streamer.store.retention import DROPPED_LATER
 from streamer.store.roles import OWNER, become_owner
-from streamer.store.rollups import Rollups, catch_up
+from streamer.store.rollups import Rollups
 from streamer.store.statements import query
 from streamer.timing.clock import Clock
 

@@ -4,7 +4,7 @@ from streamer.domain.interval import Interval
 from streamer.store.kinds import Kind
 from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
-from streamer.store.rollups import catch_up
+from streamer.store.refreshing import catch_up
 from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import DAY, HOUR, delivery, open_store, run_of

@@ -7,7 +7,7 @@ from typing import Any
 from streamer.domain.candle import Delivery, Source
 from streamer.domain.interval import Interval
 from streamer.domain.merge import Outcome
-from streamer.store.rollups import catch_up
+from streamer.store.refreshing import catch_up
 from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import DAY, HOUR, MINUTE, OpenStore, delivery, open_store

@@ -13,7 +13,7 @@ from streamer.domain.candle import Delivery, Source, make_candle
 from streamer.domain.interval import Interval, from_ms
 from streamer.domain.rollup import Rollup
 from streamer.domain.series import Series
-from streamer.store.rollups import catch_up
+from streamer.store.refreshing import catch_up
 from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import OpenStore, open_store

@@ -10,7 +10,7 @@ from streamer.domain.candle import Source
 from streamer.domain.interval import Interval
 from streamer.domain.rollup import Rollup
 from streamer.store.migrate import MigrationOptions
-from streamer.store.rollups import catch_up
+from streamer.store.refreshing import catch_up
 from streamer.store.storage import settle_storage
 from streamer.store.trimming import Trimmer
 from streamer.timing.clock import SystemClock

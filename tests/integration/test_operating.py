@@ -20,7 +20,8 @@ from streamer.settings.load import load_settings
 from streamer.settings.model import Settings
 from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
-from streamer.store.rollups import Rollups, catch_up
+from streamer.store.refreshing import catch_up
+from streamer.store.rollups import Rollups
 from streamer.store.writer import Writer
 from streamer.timing.clock import SystemClock
 from tests.integration.page import blocks, run_block

@@ -17,7 +17,7 @@ from streamer.store.bulk import from_us
 from streamer.store.contract import Finding, GapCause, GapStatus, Run
 from streamer.store.ledger import DatabaseLedger
 from streamer.store.migrate import MigrationOptions, migrate
-from streamer.store.rollups import catch_up
+from streamer.store.refreshing import catch_up
 from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import HOUR, MINUTE, START, OpenStore, open_store, run_of

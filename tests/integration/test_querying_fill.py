@@ -18,7 +18,7 @@ from streamer.settings.model import Settings
 from streamer.store.bulk import from_us
 from streamer.store.contract import Finding, GapCause, GapStatus, Run
 from streamer.store.ledger import DatabaseLedger
-from streamer.store.rollups import catch_up
+from streamer.store.refreshing import catch_up
 from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import DAY, MINUTE, START, OpenStore, delivery, open_store

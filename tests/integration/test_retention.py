@@ -13,8 +13,8 @@ from streamer.domain.series import Series
 from streamer.store.contract import Finding, GapCause, GapFilter, GapStatus, Run
 from streamer.store.ledger import DatabaseLedger
 from streamer.store.migrate import MigrationOptions
+from streamer.store.refreshing import catch_up
 from streamer.store.retention import DROPPED_LATER, KeptSink, kept_from, read_kept_from
-from streamer.store.rollups import catch_up
 from streamer.store.storage import settle_storage
 from streamer.store.trimming import Trimmer
 from streamer.timing.clock import SystemClock

@@ -6,7 +6,7 @@ from typing import Any
 from streamer.domain.interval import Interval
 from streamer.domain.rollup import Rollup
 from streamer.store.migrate import MigrationOptions, migrate
-from streamer.store.rollups import catch_up
+from streamer.store.refreshing import catch_up
 from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase
 from tests.integration.store_samples import MINUTE, OpenStore, open_store, run_of

@@ -11,7 +11,8 @@ from streamer.domain.errors import StoreError
 from streamer.domain.rollup import Rollup
 from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
-from streamer.store.rollups import Rollups, catch_up
+from streamer.store.refreshing import catch_up
+from streamer.store.rollups import Rollups
 from streamer.store.writer import Writer
 from streamer.timing.clock import SystemClock
 from tests.integration.roles import as_role, set_passwords

@@ -11,7 +11,8 @@ from streamer.domain.interval import Interval
 from streamer.domain.rollup import Rollup
 from streamer.store.kinds import Kind
 from streamer.store.migrate import MigrationOptions, migrate
-from streamer.store.rollups import Rollups, catch_up
+from streamer.store.refreshing import catch_up
+from streamer.store.rollups import Rollups
 from streamer.store.statements import migrations, query
 from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase

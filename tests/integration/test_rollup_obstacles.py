@@ -13,7 +13,7 @@ from streamer.domain.errors import StoreError
 from streamer.domain.rollup import Rollup
 from streamer.settings.model import Settings
 from streamer.store.migrate import MigrationOptions, MigrationReport, migrate
-from streamer.store.rollups import catch_up
+from streamer.store.refreshing import catch_up
 from streamer.timing.clock import SystemClock
 from tests.end_to_end.process import command
 from tests.integration.servers import TestDatabase

@@ -11,7 +11,8 @@ import pytest
 from streamer.domain.candle import Source
 from streamer.domain.errors import RowsRefused, StoreUnavailable
 from streamer.domain.interval import Interval
-from streamer.store.rollups import RefreshReport, Rollups, catch_up, keep_fresh
+from streamer.store.refreshing import catch_up, keep_fresh
+from streamer.store.rollups import RefreshReport, Rollups
 from streamer.store.writer import Writer
 from streamer.timing.clock import SystemClock
 from tests.fakes.clock import FakeClock

@@ -13,8 +13,8 @@ from streamer.domain.errors import StoreError
 from streamer.domain.interval import Interval
 from streamer.store.migrate import MigrationOptions, migrate
 from streamer.store.pool import Pool, PoolOptions
+from streamer.store.refreshing import catch_up
 from streamer.store.retention import read_kept_from
-from streamer.store.rollups import catch_up
 from streamer.store.storage import settle_storage
 from streamer.timing.clock import SystemClock
 from tests.integration.servers import TestDatabase

@@ -13,7 +13,7 @@ from streamer.store.contract import GapFilter, GapStatus
 from streamer.store.kinds import Kind
 from streamer.store.ledger import DatabaseLedger
 from streamer.store.migrate import MigrationOptions
-from streamer.store.rollups import catch_up
+from streamer.store.refreshing import catch_up
 from streamer.store.statements import migrations
 from streamer.store.storage import settle_storage
 from streamer.timing.clock import SystemClock

@@ -61,7 +61,7 @@ def judge_series(schema: Schema | Unread, storage: Storage | Unread, books: Book
 
 
 def judge_rollups(building: Building | Unread) -> Finding:
-    """All of them are whole; what was written late is brought into them within seconds while a service runs."""
+    """All of them are whole; what was written late is brought into them while a service runs."""
     check = "rollups"
     if isinstance(building, Unread):
         return skipped(check, building.reason)

@@ -66,13 +66,13 @@ def test_how_many_series_suit(kind: str, chunk: timedelta | None, series: int, v
     ("waiting", "oldest", "verdict"),
     [
         (0, None, Verdict.OK),
-        (5, 9 * MINUTE, Verdict.OK),
-        (5, 11 * MINUTE, Verdict.WARN),
+        (5, 29 * MINUTE, Verdict.OK),
+        (5, 31 * MINUTE, Verdict.WARN),
         (5, DAY + MINUTE, Verdict.FAIL),
     ],
 )
-def test_windows_wait_for_seconds(waiting: int, oldest: timedelta | None, verdict: Verdict) -> None:
-    """Minutes are a warning, a day means that hours and days are wrong."""
+def test_windows_wait_for_minutes(waiting: int, oldest: timedelta | None, verdict: Verdict) -> None:
+    """Beside a backfill refreshes rest for ten; half an hour is a warning, a day means that bars are wrong."""
     assert judge_rollups(replace(BUILDING, waiting=waiting, oldest=oldest)).verdict is verdict
 
 
