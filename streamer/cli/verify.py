@@ -142,6 +142,7 @@ def _document(report: VerifyReport) -> dict[str, Any]:
         "equal": report.is_equal,
         "series": [_series(one) for one in report.verified],
         "unreachable": {name: str(error) for name, error in report.unreachable.items()},
+        "unbuilt": None if report.unbuilt is None else str(report.unbuilt),
     }
 
 
