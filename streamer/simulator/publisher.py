@@ -11,7 +11,7 @@ from streamer.simulator.ledger import Ledger
 from streamer.simulator.listing import Listing, Row
 from streamer.simulator.market import silent
 from streamer.simulator.peer import Peer
-from streamer.simulator.schedule import Due, next_due
+from streamer.simulator.schedule import Due, forming_at, next_due
 from streamer.simulator.stage import Stage
 from streamer.simulator.tape import Tape
 
@@ -59,7 +59,7 @@ class Publisher:
         channel.topics[peer] = wanted
         self._topics[peer, wanted.topic] = channel
         if wanted.at_once:
-            self._publish_forming(channel, wanted.interval.floor_ms(now_ms), [peer])
+            self._publish_forming(channel, forming_at(wanted.listing, wanted.interval, now_ms), [peer])
 
     def unsubscribe(self, peer: Peer, topic: str) -> None:
         """Stop sending ``topic`` to ``peer``."""

@@ -30,6 +30,11 @@ def lateness_ms(listing: Listing, interval: Interval, open_ms: int) -> int:
     return _LEAST_LATE_MS + int((most - _LEAST_LATE_MS) * spread * spread)
 
 
+def forming_at(listing: Listing, interval: Interval, now_ms: int) -> int:
+    """The open time of the candle that a frame sent at once is of: the one that closes next, however late."""
+    return next_due(listing, interval, now_ms, None).open_ms
+
+
 def next_due(listing: Listing, interval: Interval, after_ms: int, period_ms: int | None) -> Due:
     """The first frame of the series that is due later than ``after_ms``; None as the period: closing frames only."""
     step = interval.milliseconds

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from streamer.domain.instrument import Market
 from streamer.domain.interval import Interval
-from streamer.simulator.schedule import Due, lateness_ms, next_due
+from streamer.simulator.schedule import Due, forming_at, lateness_ms, next_due
 from tests.simulator.markets import NOW_MS, listed
 
 BTC = listed("okx", Market.SPOT, "BTC-USDT")
@@ -36,6 +36,16 @@ def test_frames_come_in_order_and_every_candle_closes_once(
     assert all(after - before == interval.milliseconds for before, after in pairwise(closed))
     for before, after in pairwise(due):
         assert (after.open_ms > before.open_ms) == before.closing
+
+
+@given(interval=intervals, now_ms=instants, period_ms=st.sampled_from([None, 250, 2_000, 700_000]))
+def test_a_frame_sent_at_once_goes_before_no_closing_frame(
+    interval: Interval, now_ms: int, period_ms: int | None
+) -> None:
+    """Who subscribes while a minute's closing frame is still due gets that minute first."""
+    at_once_ms = forming_at(BTC, interval, now_ms)
+    assert at_once_ms == next_due(BTC, interval, now_ms, period_ms).open_ms
+    assert at_once_ms <= now_ms
 
 
 @given(interval=intervals, after_ms=instants)
