@@ -7,7 +7,6 @@ roles are theirs, so shared by all tests.
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -20,6 +19,7 @@ from tests.integration.servers import (
     Servers,
     TestDatabase,
     Unavailable,
+    at_database,
     remove_abandoned,
 )
 
@@ -101,7 +101,7 @@ async def _fresh_database(servers: Servers, kind: str) -> AsyncIterator[TestData
     # template0, because TimescaleDB's launcher connects to template1 and copying refuses a template in use.
     await _execute(server.url, f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
     try:
-        url = urlunsplit(urlsplit(server.url)._replace(path=name))
+        url = at_database(server.url, name)
         yield TestDatabase(kind, url, server.timescale, server.version, server.ours)
     finally:
         await _execute(server.url, f"DROP DATABASE {name} WITH (FORCE)")

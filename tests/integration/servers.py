@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
@@ -163,6 +164,11 @@ class Servers:
         self._stops.append(container.stop)
         address = f"{container.get_container_host_ip()}:{container.get_exposed_port(5432)}"
         return run_apart(_look(TIMESCALE, f"postgresql://postgres:test@{address}/postgres"))
+
+
+def at_database(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=name))
 
 
 def run_apart(coroutine: Coroutine[Any, Any, T]) -> T:

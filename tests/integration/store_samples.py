@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -19,7 +19,7 @@ from streamer.store.reader import Reader
 from streamer.store.rollups import Rollups
 from streamer.store.writer import Writer
 from streamer.timing.clock import SystemClock
-from tests.integration.servers import TestDatabase
+from tests.integration.servers import TestDatabase, at_database
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -115,11 +115,6 @@ async def _ask(url: str, statement: str) -> Any:
         return await connection.fetchval(statement)
     finally:
         await connection.close()
-
-
-def at_database(url: str, name: str) -> str:
-    """The URL of another database of the same server."""
-    return urlunsplit(urlsplit(url)._replace(path=name))
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -26,7 +25,7 @@ from streamer.store.writer import Writer
 from streamer.timing.clock import SystemClock
 from tests.integration.page import blocks, run_block
 from tests.integration.roles import as_role, set_passwords
-from tests.integration.servers import TestDatabase
+from tests.integration.servers import TestDatabase, at_database
 from tests.integration.store_samples import DAY, HOUR, START, OpenStore, delivery, open_store, run_of
 
 BOOKS = """
@@ -77,7 +76,7 @@ async def another(database: TestDatabase) -> AsyncIterator[TestDatabase]:
     connection = await asyncpg.connect(database.url, timeout=10)
     await connection.execute(f"create database {name} template template0")
     try:
-        yield replace(database, url=urlunsplit(urlsplit(database.url)._replace(path=name)))
+        yield replace(database, url=at_database(database.url, name))
     finally:
         await connection.execute(f"drop database {name} with (force)")
         await connection.close()
